@@ -1,0 +1,103 @@
+"""The names of every attribute, event and metric that Spanledger reads or writes.
+
+The GenAI conventions (https://github.com/open-telemetry/semantic-conventions-genai, schema
+1.42.0) are in development and have no Python constants under their present names, so they
+are spelled here, once. Everything of our own is under ``spanledger.``.
+"""
+
+from typing import Final
+
+# --- GenAI conventions -------------------------------------------------------------------
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_ID: Final = "gen_ai.agent.id"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_RESULT: Final = "gen_ai.tool.call.result"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+USAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+USAGE_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+# Anthropic's own name for the part of the cache writes that is kept for an hour.
+ANTHROPIC_CACHE_WRITE_1H_TOKENS: Final = "anthropic.usage.cache_creation.ephemeral_1h_input_tokens"
+OPENAI_RESPONSE_SERVICE_TIER: Final = "openai.response.service_tier"
+
+# --- General conventions -----------------------------------------------------------------
+ERROR_TYPE: Final = "error.type"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+SESSION_ID: Final = "session.id"
+USER_ID: Final = "user.id"
+SERVICE_NAME: Final = "service.name"
+
+# --- Proposed for the GenAI conventions (semantic-conventions-genai #443), written too ----
+COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
+COST_CURRENCY: Final = "gen_ai.usage.cost.currency"
+COST_SOURCE: Final = "gen_ai.usage.cost.source"
+
+# --- Ours --------------------------------------------------------------------------------
+CALL_ID: Final = "spanledger.call.id"
+CALL_ATTEMPT: Final = "spanledger.call.attempt"
+#: How this span counts: ``call`` (the gate billed it), ``shadow`` (the same provider call as
+#: a span that is billed elsewhere), ``container`` (an inference span around the billed one).
+BILLING: Final = "spanledger.billing"
+COST_NANO_USD: Final = "spanledger.cost.nano_usd"
+COST_PROVENANCE: Final = "spanledger.cost.provenance"
+COST_PRICE_VERSION: Final = "spanledger.cost.price_version"
+USAGE_SOURCE: Final = "spanledger.usage.source"
+STREAM_OUTCOME: Final = "spanledger.stream.outcome"
+SUBTREE_COST_NANO_USD: Final = "spanledger.subtree.cost"
+SUBTREE_TOKENS: Final = "spanledger.subtree.tokens"
+SUBTREE_CALLS: Final = "spanledger.subtree.calls"
+SUBTREE_UNPRICED_CALLS: Final = "spanledger.subtree.unpriced_calls"
+GUARD_DECISION: Final = "spanledger.guard.decision"
+GUARD_REASON: Final = "spanledger.guard.reason"
+GUARD_RULE: Final = "spanledger.guard.rule"
+GUARD_SCOPE: Final = "spanledger.guard.scope"
+GUARD_METRIC: Final = "spanledger.guard.metric"
+GUARD_WINDOW: Final = "spanledger.guard.window"
+GUARD_LIMIT: Final = "spanledger.guard.limit"
+GUARD_SPENT: Final = "spanledger.guard.spent"
+GUARD_RESERVED: Final = "spanledger.guard.reserved"
+GUARD_ASKED: Final = "spanledger.guard.asked"
+GUARD_WAITED_S: Final = "spanledger.guard.waited_s"
+GUARD_ESTIMATE: Final = "spanledger.guard.estimate"
+GUARD_RETRY_AFTER_S: Final = "spanledger.guard.retry_after_s"
+BUDGET_REMAINING: Final = "spanledger.budget.remaining"
+TOOL_ARGUMENTS_HASH: Final = "spanledger.tool.arguments_hash"
+SPAN_KIND: Final = "spanledger.kind"
+ERROR_MESSAGE: Final = "spanledger.error.message"
+ERROR_STATUS_CODE: Final = "spanledger.error.http_status_code"
+ERROR_REQUEST_ID: Final = "spanledger.error.request_id"
+
+#: ``event.name`` of the log record that carries one guard decision.
+GUARD_EVENT_NAME: Final = "spanledger.guard.decision"
+
+METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a metric's name
+METRIC_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+METRIC_GUARD_DECISIONS: Final = "spanledger.guard.decisions"
+METRIC_EXPORT_ACCEPTED: Final = "spanledger.export.accepted"
+METRIC_EXPORT_DELIVERED: Final = "spanledger.export.delivered"
+METRIC_EXPORT_SPOOLED: Final = "spanledger.export.spooled"
+METRIC_EXPORT_DROPPED: Final = "spanledger.export.dropped"
+
+#: Operations in which a provider is asked to produce or embed: each is one call that is billed.
+INFERENCE_OPERATIONS: Final = frozenset(
+    {"chat", "generate_content", "text_completion", "embeddings"}
+)
+TOOL_OPERATION: Final = "execute_tool"
+AGENT_OPERATION: Final = "invoke_agent"
