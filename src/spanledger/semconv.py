@@ -52,8 +52,10 @@ COST_SOURCE: Final = "gen_ai.usage.cost.source"
 # --- Ours --------------------------------------------------------------------------------
 CALL_ID: Final = "spanledger.call.id"
 CALL_ATTEMPT: Final = "spanledger.call.attempt"
-#: How this span counts: ``call`` (the gate billed it), ``shadow`` (the same provider call as
-#: a span that is billed elsewhere), ``container`` (an inference span around the billed one).
+#: How this span counts. Call records: ``call`` (billed by the gate), ``attempt`` (failed, and
+#: another attempt followed), ``unsent`` (failed before it reached the provider). No records:
+#: ``shadow`` (the same provider call as a span that is billed), ``container`` (an inference span
+#: around the billed one), ``refused`` (the guard did not let it through).
 BILLING: Final = "spanledger.billing"
 COST_NANO_USD: Final = "spanledger.cost.nano_usd"
 COST_PROVENANCE: Final = "spanledger.cost.provenance"
@@ -65,6 +67,10 @@ SUBTREE_TOKENS: Final = "spanledger.subtree.tokens"
 SUBTREE_CALLS: Final = "spanledger.subtree.calls"
 SUBTREE_UNPRICED_CALLS: Final = "spanledger.subtree.unpriced_calls"
 GUARD_DECISION: Final = "spanledger.guard.decision"
+#: Identity of one decision: its log record, sent twice, is one row in the warehouse.
+GUARD_DECISION_ID: Final = "spanledger.guard.decision_id"
+#: What happened: ``refused``, ``waited``, ``cut``, ``overrun``, ``lease_charged``.
+GUARD_EVENT_KIND: Final = "spanledger.guard.event"
 GUARD_REASON: Final = "spanledger.guard.reason"
 GUARD_RULE: Final = "spanledger.guard.rule"
 GUARD_SCOPE: Final = "spanledger.guard.scope"

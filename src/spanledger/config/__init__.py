@@ -1,1 +1,30 @@
+"""One `spanledger.toml`, the environment and code: one precedence, one table of settings."""
 
+from spanledger.config.errors import ConfigError
+from spanledger.config.load import Document, find_file, load_settings, read_document
+from spanledger.config.settings import (
+    BudgetShortcut,
+    ExportSettings,
+    GateSettings,
+    GuardSettings,
+    PricingSettings,
+    Settings,
+    WarehouseSettings,
+    settings_table,
+)
+
+__all__ = [
+    "BudgetShortcut",
+    "ConfigError",
+    "Document",
+    "ExportSettings",
+    "GateSettings",
+    "GuardSettings",
+    "PricingSettings",
+    "Settings",
+    "WarehouseSettings",
+    "find_file",
+    "load_settings",
+    "read_document",
+    "settings_table",
+]

@@ -1,1 +1,58 @@
+"""Budgets that hold before money is spent: policy, ledger, decisions, refusals."""
 
+from spanledger.guard._current import current, use
+from spanledger.guard._guard import BudgetState, Guard
+from spanledger.guard.decision import (
+    NOTHING_SPENT,
+    Call,
+    Decision,
+    Estimate,
+    Refusal,
+    Reservation,
+    Spending,
+    show_amount,
+)
+from spanledger.guard.errors import (
+    BudgetExceeded,
+    CeilingReached,
+    CircuitOpen,
+    GuardUnavailable,
+    LoopDetected,
+    PriceUnknown,
+    RateLimited,
+    SpanledgerRefusal,
+)
+from spanledger.guard.events import GuardEvent, Listener, log_event
+from spanledger.guard.policy import Budget, Policy, read_policy
+from spanledger.guard.stores import MemoryStore, Store
+
+__all__ = [
+    "NOTHING_SPENT",
+    "Budget",
+    "BudgetExceeded",
+    "BudgetState",
+    "Call",
+    "CeilingReached",
+    "CircuitOpen",
+    "Decision",
+    "Estimate",
+    "Guard",
+    "GuardEvent",
+    "GuardUnavailable",
+    "Listener",
+    "LoopDetected",
+    "MemoryStore",
+    "Policy",
+    "PriceUnknown",
+    "RateLimited",
+    "Refusal",
+    "Reservation",
+    "SpanledgerRefusal",
+    "Spending",
+    "Store",
+    "current",
+    "log_event",
+    "read_policy",
+    "show_amount",
+    "use",
+]

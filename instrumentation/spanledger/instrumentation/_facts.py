@@ -1,0 +1,132 @@
+"""What the gate knows of a request and of its answer, whatever the client library. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from spanledger.usage import MISSING, Usage
+
+#: Tokens that providers add around each message and tool (role markers, separators).
+FRAMING_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is about to be sent."""
+
+    operation: str
+    provider: str
+    model: str
+    body: Mapping[str, Any]
+    stream: bool = False
+    max_output_tokens: int | None = None
+    choices: int = 1
+    server_address: str = ""
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came back, as far as it could be read."""
+
+    usage: Usage = MISSING
+    model: str | None = None
+    response_id: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    text: str = ""
+    """Text of the answer; filled only if the usage is missing and must be estimated."""
+
+
+class StreamReader(Protocol):
+    """Collects one stream. `text` holds what was streamed, to estimate a stream that is left."""
+
+    text: list[str]
+
+    def chunk(self, chunk: Any) -> bool:
+        """Take one chunk; True if it is the last word on usage."""
+        ...
+
+    def hidden(self, chunk: Any) -> bool:
+        """Whether the chunk exists only because the gate asked for the usage."""
+        ...
+
+    def reply(self) -> Reply:
+        """What is known up to now."""
+        ...
+
+
+class Dialect(Protocol):
+    """How one endpoint of one client library is read."""
+
+    operation: str
+
+    def read_request(self, body: Mapping[str, Any]) -> tuple[str, int | None, int]:
+        """Model, output limit for each choice, number of choices."""
+        ...
+
+    def read_reply(self, reply: Any) -> Reply: ...
+
+    def stream_reader(self) -> StreamReader: ...
+
+
+#: Keys of request bodies that hold what the model reads.
+_CONTENT_KEYS = frozenset(
+    {"messages", "input", "prompt", "system", "instructions", "tools", "functions",
+     "response_format", "text", "tool_choice"}
+)  # fmt: skip
+
+
+def request_text(body: Mapping[str, Any]) -> str:
+    """All texts of a request, one below the other."""
+    return "\n".join(_texts([body[key] for key in _CONTENT_KEYS & body.keys()]))
+
+
+def input_bytes(body: Mapping[str, Any]) -> int:
+    """Upper bound of the input's tokens: bytes of all texts and numbers, plus framing."""
+    return sum(_size(body[key]) + FRAMING_TOKENS for key in _CONTENT_KEYS & body.keys())
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, Mapping):
+        return FRAMING_TOKENS + sum(len(str(k)) + _size(v) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return sum(_size(item) for item in value)
+    if value is None or isinstance(value, bool):
+        return 5
+    if isinstance(value, (int, float)):
+        return len(repr(value))
+    # A client's own model object: its fields are what is sent.
+    return _size(vars(value)) if hasattr(value, "__dict__") else FRAMING_TOKENS
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif hasattr(value, "__dict__"):
+        yield from _texts(vars(value))
+
+
+def get(value: Any, name: str) -> Any:
+    """A field of a client's object or of parsed JSON; None if it is not there."""
+    if type(value) is dict:
+        return value.get(name)
+    return getattr(value, name, None)
+
+
+def whole(value: Any) -> int | None:
+    """A whole number greater than 0, else None."""
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        return None
+    return value
+
+
+def text(value: Any) -> str | None:
+    """A text that is not empty, else None."""
+    return value if isinstance(value, str) and value else None

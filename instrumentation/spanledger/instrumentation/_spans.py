@@ -1,0 +1,158 @@
+"""The span of a gated call: the inference span that is open, or one of ours if none is."""
+
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from spanledger import semconv
+from spanledger.guard import Decision, Refusal, Reservation
+from spanledger.instrumentation._facts import Reply, Request
+from spanledger.pricing import Cost
+from spanledger.processors.attribution import is_inference
+from spanledger.processors.cost_alias import cost_alias
+from spanledger.processors.nodes import Node, attach, node_of
+from spanledger.usage import Usage
+
+_SCOPE_NAME = "spanledger.instrumentation"
+
+_USAGE_ATTRIBUTES = (
+    (semconv.USAGE_CACHE_READ_TOKENS, "cache_read_tokens"),
+    (semconv.USAGE_CACHE_WRITE_TOKENS, "cache_write_tokens"),
+    (semconv.ANTHROPIC_CACHE_WRITE_1H_TOKENS, "cache_write_1h_tokens"),
+    (semconv.USAGE_REASONING_TOKENS, "reasoning_tokens"),
+)
+
+
+def claimable(span: Span) -> Node | None:
+    """The node of an open inference span that no other call has claimed; None if it is not one."""
+    if not span.is_recording():
+        return None
+    node = node_of(span)
+    attributes = getattr(span, "attributes", None)
+    if node is None:
+        # Its provider was made before we were installed.
+        if not is_inference(attributes):
+            return None
+        node = Node(None, "inference")
+        attach(span, node)
+    if node.kind != "inference" and not is_inference(attributes):
+        return None
+    taken = node.on_end is not None or semconv.BILLING in (attributes or ())
+    return None if taken else node
+
+
+def start_span(request: Request, context: Context | None = None) -> Span:
+    """A span of our own for a call."""
+    return trace.get_tracer(_SCOPE_NAME).start_span(
+        f"{request.operation} {request.model}",
+        context,
+        kind=SpanKind.CLIENT,
+        attributes=_request_attributes(request),
+    )
+
+
+def attempt_span(
+    request: Request, parent: Span, attributes: dict[str, Any], *, start_ns: int, error: str
+) -> None:
+    """A finished span for an attempt that failed and was followed by another."""
+    span = trace.get_tracer(_SCOPE_NAME).start_span(
+        f"{request.operation} {request.model}",
+        trace.set_span_in_context(parent),
+        kind=SpanKind.CLIENT,
+        attributes={**_request_attributes(request), **attributes, semconv.BILLING: "attempt"},
+        start_time=start_ns,
+    )
+    span.set_status(Status(StatusCode.ERROR, error))
+    span.end()
+
+
+def _request_attributes(request: Request) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        semconv.OPERATION_NAME: request.operation,
+        semconv.PROVIDER_NAME: request.provider,
+        semconv.REQUEST_MODEL: request.model,
+    }
+    if request.server_address:
+        attributes[semconv.SERVER_ADDRESS] = request.server_address
+    if request.max_output_tokens is not None:
+        attributes[semconv.REQUEST_MAX_TOKENS] = request.max_output_tokens
+    if request.stream:
+        attributes[semconv.REQUEST_STREAM] = True
+    return attributes
+
+
+def foreign_request_attributes(request: Request) -> dict[str, Any]:
+    """What every call record needs and a foreign dialect may name differently."""
+    return {
+        semconv.OPERATION_NAME: request.operation,
+        semconv.PROVIDER_NAME: request.provider,
+        semconv.REQUEST_MODEL: request.model,
+    }
+
+
+def reply_attributes(reply: Reply, usage: Usage, cost: Cost) -> dict[str, Any]:
+    """Tokens, cost and identity of an answer."""
+    attributes: dict[str, Any] = {
+        semconv.COST_PROVENANCE: cost.provenance,
+        semconv.COST_PRICE_VERSION: cost.price_version,
+        semconv.USAGE_SOURCE: usage.source,
+    }
+    if usage.source != "missing":
+        attributes[semconv.USAGE_INPUT_TOKENS] = usage.input_tokens
+        attributes[semconv.USAGE_OUTPUT_TOKENS] = usage.output_tokens
+        for name, field in _USAGE_ATTRIBUTES:
+            if tokens := getattr(usage, field):
+                attributes[name] = tokens
+        if usage.service_tier:
+            attributes[semconv.OPENAI_RESPONSE_SERVICE_TIER] = usage.service_tier
+    if cost.nano_usd is not None:
+        attributes[semconv.COST_NANO_USD] = cost.nano_usd
+        attributes.update(cost_alias(cost.nano_usd, cost.provenance))
+    if reply.model:
+        attributes[semconv.RESPONSE_MODEL] = reply.model
+    if reply.response_id:
+        attributes[semconv.RESPONSE_ID] = reply.response_id
+    if reply.finish_reasons:
+        attributes[semconv.RESPONSE_FINISH_REASONS] = reply.finish_reasons
+    return attributes
+
+
+def decision_attributes(
+    decision: Decision | None, reservation: Reservation | None
+) -> dict[str, Any]:
+    """The guard's summary. A call that no rule counts carries none."""
+    if decision is None or (reservation is not None and not reservation.entries):
+        return {}
+    attributes: dict[str, Any] = {
+        semconv.GUARD_DECISION: "allowed" if decision.allowed else "refused",
+        semconv.GUARD_ESTIMATE: decision.call.estimate.method,
+    }
+    if decision.waited_s:
+        attributes[semconv.GUARD_WAITED_S] = decision.waited_s
+    return attributes
+
+
+def refusal_attributes(refusal: Refusal) -> dict[str, Any]:
+    """Why a call was refused or cut."""
+    attributes: dict[str, Any] = {
+        semconv.GUARD_DECISION: "refused",
+        semconv.GUARD_REASON: refusal.reason,
+        semconv.ERROR_TYPE: type(refusal.error()).__qualname__,
+    }
+    if refusal.rule:
+        attributes[semconv.GUARD_RULE] = refusal.rule
+        attributes[semconv.GUARD_SCOPE] = refusal.scope
+    return attributes
+
+
+def error_attributes(error: BaseException, status: int | None) -> dict[str, Any]:
+    """What is known of a failure without its text."""
+    attributes: dict[str, Any] = {semconv.ERROR_TYPE: type(error).__qualname__}
+    if status is not None:
+        attributes[semconv.ERROR_STATUS_CODE] = status
+    request_id = getattr(error, "request_id", None)
+    if isinstance(request_id, str):
+        attributes[semconv.ERROR_REQUEST_ID] = request_id
+    return attributes

@@ -1,0 +1,263 @@
+"""How Spanledger gets into a process: the pre-instrument hook, or `install()` from code.
+
+`opentelemetry-instrument` calls `pre_instrument` after the provider is made and before any
+instrumentation is loaded. That hook must not raise: an exception there makes OpenTelemetry
+skip all instrumentations and start the agent all the same, without anything of ours.
+"""
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.sdk.trace import TracerProvider
+
+from spanledger import guard, pricing
+from spanledger.config import (
+    ConfigError,
+    Document,
+    Settings,
+    find_file,
+    load_settings,
+    read_document,
+)
+from spanledger.instrumentation import _hooks, _stainless
+from spanledger.processors import providers, span_end
+from spanledger.processors.attribution import AttributionProcessor
+from spanledger.processors.clean import Cleaner
+from spanledger.processors.endpoint import endpoint_of
+from spanledger.processors.export import Exporter, ExportOptions, ExportProcessor
+from spanledger.processors.guard_events import GuardEventRecorder
+from spanledger.processors.metrics import DecisionCounter, observe_books
+from spanledger.processors.redaction import AllowList, redactor, secrets_of
+from spanledger.processors.superseded import supersede
+from spanledger.processors.transport import transport_to
+
+_log = logging.getLogger("spanledger.boot")
+_lock = threading.Lock()
+
+
+@dataclass(slots=True)
+class Installation:
+    """What `install` put into this process."""
+
+    settings: Settings
+    policy: guard.Policy
+    config_error: ConfigError | None = None
+    endpoint: str = ""
+    exporter: Exporter | None = None
+    superseded: list[str] = field(default_factory=list)
+    """Addresses of stock exporters that ours replaced."""
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Send what waits; True if nothing is left."""
+        return self.exporter.flush(timeout_s) if self.exporter is not None else True
+
+
+_installation: Installation | None = None
+
+
+def pre_instrument() -> None:
+    """The ``opentelemetry_pre_instrument`` entry point. Never raises.
+
+    A provider that is missing is made only when the first call needs it: until then the
+    program may set its own, and the API lets only the first one win.
+    """
+    install(make_provider=False)
+
+
+def installation() -> Installation | None:
+    """What is installed in this process, if anything is."""
+    return _installation
+
+
+def install(
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    policy: guard.Policy | None = None,
+    make_provider: bool = True,
+) -> Installation | None:
+    """Put gate, guard, processors and exporter into this process. Never raises; twice is once.
+
+    `overrides` are settings by ``section.name``; `policy` replaces the rules of the file.
+    Call it after your own tracer provider is set; if there is none, one is made
+    (`make_provider=False`: not before the first model call needs it).
+
+    Returns None if Spanledger is switched off (``SPANLEDGER_ENABLED=false``).
+    """
+    with _lock:
+        if _installation is None:
+            try:
+                _install(dict(os.environ if environ is None else environ), overrides, policy)
+            except Exception:  # noqa: BLE001 - must not raise into OpenTelemetry's boot
+                _log.exception("Spanledger could not be installed")
+                _deny_everything()
+        if make_provider:
+            providers.ensure()
+        return _installation
+
+
+def _deny_everything() -> None:
+    """Our own failure at boot must not open a limit: calls are refused until it is mended."""
+    error = ConfigError("Spanledger failed to start; see the log", key="(boot)")
+    guard.use(guard.Guard(policy_error=error, listeners=(guard.log_event,)))
+    _hooks.watch_imports()
+
+
+def _install(
+    environ: dict[str, str], overrides: Mapping[str, Any] | None, policy: guard.Policy | None
+) -> None:
+    global _installation
+    made = _configure(environ, overrides, policy)
+    if not made.settings.guard.enabled:
+        _log.info("Spanledger is switched off (SPANLEDGER_ENABLED=false)")
+        return
+    _start_guard(made)
+    _stainless.options.include_usage = made.settings.gate.include_usage
+    _stainless.options.default_max_output_tokens = made.settings.guard.default_max_output_tokens
+    _hooks.watch_imports()
+    # From here on calls are guarded; what follows is telemetry.
+    _installation = made
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
+        _start_telemetry(made, environ)
+    _announce(made)
+
+
+def _configure(
+    environ: dict[str, str], overrides: Mapping[str, Any] | None, policy: guard.Policy | None
+) -> Installation:
+    """Settings and policy; an error in either is kept, and decides later what happens."""
+    document, error = Document(), None
+    settings = Settings()
+    rules = policy or guard.Policy()
+    try:
+        document = read_document(find_file(environ, Path.cwd()))
+        settings = load_settings(document, environ=environ, overrides=overrides)
+        if policy is None:
+            rules = guard.read_policy(document, settings.budget)
+        pricing.configure(settings.pricing.overrides)
+    except (ConfigError, pricing.PricesFileError) as failure:
+        error = _as_config_error(failure)
+    return Installation(settings, rules, error)
+
+
+def _as_config_error(failure: Exception) -> ConfigError:
+    if isinstance(failure, ConfigError):
+        return failure
+    return ConfigError(str(failure), key="pricing.overrides")
+
+
+def _start_guard(made: Installation) -> None:
+    error = made.config_error
+    if error is not None and _only_warns(made):
+        _log.error("%s Calls are NOT limited (SPANLEDGER_ON_INVALID_POLICY=warn).", error)
+        error = None
+    elif error is not None:
+        _log.error("%s Every call is refused until it is mended.", error)
+    guard.use(
+        guard.Guard(
+            made.policy,
+            settings=made.settings.guard,
+            listeners=(guard.log_event,),
+            policy_error=error,
+        )
+    )
+
+
+def _only_warns(made: Installation) -> bool:
+    """The setting itself, also when the file that could hold it can't be read."""
+    return (
+        made.settings.guard.on_invalid_policy == "warn"
+        or os.environ.get("SPANLEDGER_ON_INVALID_POLICY", "").strip() == "warn"
+    )
+
+
+def _start_telemetry(made: Installation, environ: dict[str, str]) -> None:
+    span_end.install()
+    export = made.settings.export
+    if export.mode != "off":
+        made.endpoint = endpoint_of(export.endpoint, environ)
+        made.exporter = _exporter(made, environ)
+        guard.current().with_listener(GuardEventRecorder(made.exporter))
+        observe_books(made.exporter.books)
+        atexit.register(made.exporter.shutdown)
+    guard.current().with_listener(DecisionCounter())
+
+    def equip(provider: TracerProvider) -> None:
+        _equip(provider, made, environ)
+
+    providers.on_new_provider(equip)
+    providers.make_missing(True)
+    if (provider := providers.current_provider()) is not None:
+        equip(provider)
+
+
+def _exporter(made: Installation, environ: dict[str, str]) -> Exporter:
+    export = made.settings.export
+    allow = AllowList(content=export.content, extra=export.allow)
+    return Exporter(
+        lambda: transport_to(made.endpoint, environ),
+        Cleaner(allow, redactor(secrets_of(environ))),
+        ExportOptions(
+            queue_size=export.queue_size,
+            interval_s=export.interval_s,
+            timeout_s=export.timeout_s,
+            shutdown_timeout_s=export.shutdown_timeout_s,
+        ),
+        _resource_attributes,
+    )
+
+
+def _resource_attributes() -> Mapping[str, Any]:
+    provider = providers.current_provider()
+    return provider.resource.attributes if provider is not None else {}
+
+
+def _equip(provider: TracerProvider, made: Installation, environ: Mapping[str, str]) -> None:
+    """Put our processors into one provider, once."""
+    if any(isinstance(p, AttributionProcessor) for p in providers.processors_of(provider)):
+        return
+    ours: list[Any] = [AttributionProcessor()]
+    if made.exporter is not None:
+        ours.append(ExportProcessor(made.exporter))
+        providers.record_calls(provider)
+        if made.settings.export.mode == "on":
+            made.superseded += supersede(provider, made.endpoint, environ)
+    providers.prepend(provider, ours)
+
+
+def _announce(made: Installation) -> None:
+    if made.config_error is not None:
+        return
+    if made.policy:
+        names = ", ".join(budget.name for budget in made.policy.budgets)
+        _log.info("Spanledger holds %d budgets: %s", len(made.policy.budgets), names)
+    else:
+        _log.warning(
+            "Spanledger meters only: no budget is set. Write one into spanledger.toml or set "
+            "SPANLEDGER_BUDGET_USD."
+        )
+
+
+def uninstall() -> None:
+    """Take everything out again and stop the worker. For tests and interactive use."""
+    global _installation
+    with _lock:
+        made, _installation = _installation, None
+        _hooks.unwatch()
+        providers.forget_new_providers()
+        providers.make_missing(False)
+        span_end.uninstall()
+        if made is not None and made.exporter is not None:
+            atexit.unregister(made.exporter.shutdown)
+            made.exporter.shutdown()
+        guard.use(guard.Guard())
+        if (provider := providers.current_provider()) is not None:
+            providers.remove(
+                provider, lambda p: isinstance(p, (AttributionProcessor, ExportProcessor))
+            )

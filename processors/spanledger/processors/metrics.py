@@ -1,0 +1,46 @@
+"""The metrics of ours, on whatever meter provider the host has."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from spanledger import semconv
+from spanledger.guard import GuardEvent
+from spanledger.processors.queue import Books
+
+
+def observe_books(books: Callable[[], Books]) -> None:
+    """Export the books of the exporter: ``accepted = delivered + spooled + dropped``."""
+    meter = metrics.get_meter("spanledger.export")
+
+    def reading(field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        return lambda _options: [Observation(getattr(books(), field))]
+
+    for name, field in (
+        (semconv.METRIC_EXPORT_ACCEPTED, "accepted"),
+        (semconv.METRIC_EXPORT_DELIVERED, "delivered"),
+        (semconv.METRIC_EXPORT_DROPPED, "dropped"),
+    ):
+        meter.create_observable_counter(
+            name, [reading(field)], "{item}", f"Spans and records {field}."
+        )
+    meter.create_observable_gauge(
+        semconv.METRIC_EXPORT_SPOOLED, [reading("spooled")], "{item}", "Spans and records waiting."
+    )
+
+
+class DecisionCounter:
+    """A guard listener that counts decisions by reason and rule."""
+
+    def __init__(self) -> None:
+        self._counter: Any = metrics.get_meter("spanledger.guard").create_counter(
+            semconv.METRIC_GUARD_DECISIONS, "{decision}", "Decisions other than plain admissions."
+        )
+
+    def __call__(self, event: GuardEvent, /) -> None:
+        rule = event.refusal.rule if event.refusal is not None else ""
+        self._counter.add(
+            1, {semconv.GUARD_EVENT_KIND: event.kind, "reason": event.reason, "rule": rule}
+        )

@@ -1,0 +1,51 @@
+"""A sampler around the host's: what it drops of model and tool calls is recorded all the same.
+
+Such spans are record-only: the host's exporters don't send them, ours sends them without
+content, so call records are complete at any sampling rate.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
+
+from spanledger import semconv
+from spanledger.processors.attribution import is_inference
+
+
+class RecordCallsSampler(Sampler):
+    """Asks `root`, and turns its "drop" into "record only" for model, tool and agent spans."""
+
+    def __init__(self, root: Sampler) -> None:
+        self.root = root
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        result: SamplingResult = self.root.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+        if result.decision is not Decision.DROP or not _is_call(attributes):
+            return result
+        return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+
+    def get_description(self) -> str:
+        return f"RecordCalls{{{self.root.get_description()}}}"
+
+
+def _is_call(attributes: Any) -> bool:
+    if not attributes:
+        return False
+    if semconv.SPAN_KIND in attributes or semconv.OPERATION_NAME in attributes:
+        return True
+    return is_inference(attributes)

@@ -1,0 +1,208 @@
+"""Every setting, once: its name in the file, its environment variable, its default, its meaning.
+
+The dataclasses below are the table. The loader reads them, ``docs/settings.md`` is printed
+from them, and a test holds the page to them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+OnInvalidPolicy = Literal["refuse", "warn"]
+OnContention = Literal["wait", "refuse"]
+OnUnpriced = Literal["refuse", "count_tokens_only"]
+ExportMode = Literal["on", "alongside", "off"]
+Content = Literal["off", "actions", "full"]
+
+
+def _setting(default: Any, *, env: str, doc: str) -> Any:
+    return field(default=default, metadata={"env": env, "doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """How limits behave. The limits themselves are the ``[[budgets]]`` of the same file."""
+
+    enabled: bool = _setting(
+        True, env="SPANLEDGER_ENABLED", doc="`false` switches Spanledger off in this process."
+    )
+    on_invalid_policy: OnInvalidPolicy = _setting(
+        "refuse",
+        env="SPANLEDGER_ON_INVALID_POLICY",
+        doc="A policy that can't be read refuses every call, or only warns.",
+    )
+    on_contention: OnContention = _setting(
+        "wait",
+        env="SPANLEDGER_ON_CONTENTION",
+        doc="A call that would fit once calls in flight are settled waits for them, or is refused.",
+    )
+    max_wait_s: float = _setting(
+        30.0, env="SPANLEDGER_MAX_WAIT_S", doc="Longest wait on contention, in seconds."
+    )
+    lease_s: float = _setting(
+        3600.0,
+        env="SPANLEDGER_LEASE_S",
+        doc="After this many seconds an open reservation counts as spent in full.",
+    )
+    on_unpriced: OnUnpriced = _setting(
+        "refuse",
+        env="SPANLEDGER_ON_UNPRICED",
+        doc="A model without a price under a cost budget is refused, or counted in tokens only.",
+    )
+    default_max_output_tokens: int | None = _setting(
+        None,
+        env="SPANLEDGER_DEFAULT_MAX_OUTPUT_TOKENS",
+        doc="Output limit written into requests that set none. Changes the request.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetShortcut:
+    """One global budget without a file."""
+
+    usd: str | None = _setting(None, env="SPANLEDGER_BUDGET_USD", doc="Cost limit in US dollars.")
+    tokens: int | None = _setting(None, env="SPANLEDGER_BUDGET_TOKENS", doc="Token limit.")
+    calls: int | None = _setting(None, env="SPANLEDGER_BUDGET_CALLS", doc="Limit of calls.")
+    window: str = _setting(
+        "total",
+        env="SPANLEDGER_BUDGET_WINDOW",
+        doc="Window of these limits: minute, hour, day, week, month or total.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What the gate does to requests."""
+
+    include_usage: bool = _setting(
+        True,
+        env="SPANLEDGER_INCLUDE_USAGE",
+        doc="Ask OpenAI chat streams for their usage and hide the extra chunk from the caller.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PricingSettings:
+    """Where prices come from."""
+
+    overrides: Path | None = _setting(
+        None,
+        env="SPANLEDGER_PRICES",
+        doc="File of your own prices; they win over the built-in ones.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """What leaves the process, and where it goes."""
+
+    mode: ExportMode = _setting(
+        "on",
+        env="SPANLEDGER_EXPORT",
+        doc="`on`: our exporter replaces a stock OTLP exporter to the same place; `alongside`: "
+        "both send; `off`: only the host's exporters send.",
+    )
+    endpoint: str | None = _setting(
+        None,
+        env="SPANLEDGER_OTLP_ENDPOINT",
+        doc="OTLP/HTTP base address. Default: `OTEL_EXPORTER_OTLP_ENDPOINT`, "
+        "else `http://127.0.0.1:4318`.",
+    )
+    content: Content = _setting(
+        "off",
+        env="SPANLEDGER_CONTENT",
+        doc="Prompts, arguments and results: not recorded, recorded for actions, or in full.",
+    )
+    allow: tuple[str, ...] = _setting(
+        (),
+        env="SPANLEDGER_EXPORT_ALLOW",
+        doc="More attributes to let through: names, or prefixes that end in `*`.",
+    )
+    queue_size: int = _setting(
+        8192, env="SPANLEDGER_EXPORT_QUEUE_SIZE", doc="Spans and records kept in memory to be sent."
+    )
+    interval_s: float = _setting(
+        1.0,
+        env="SPANLEDGER_EXPORT_INTERVAL_S",
+        doc="Longest time a span waits to be sent, in seconds.",
+    )
+    timeout_s: float = _setting(
+        10.0, env="SPANLEDGER_EXPORT_TIMEOUT_S", doc="Longest time for one request, in seconds."
+    )
+    shutdown_timeout_s: float = _setting(
+        5.0,
+        env="SPANLEDGER_SHUTDOWN_TIMEOUT_S",
+        doc="Longest time that the end of the process waits for unsent telemetry, in seconds.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseSettings:
+    """Where the history is."""
+
+    url: str | None = _setting(
+        None,
+        env="SPANLEDGER_CLICKHOUSE_URL",
+        doc="`http(s)://user:password@host:port/database` of a ClickHouse server; without it "
+        "the local stack is used.",
+    )
+    data_dir: Path | None = _setting(
+        None, env="SPANLEDGER_DATA_DIR", doc="Folder of the local stack's data, token and log."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one process. Precedence: code, then environment, then file, then default."""
+
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    budget: BudgetShortcut = field(default_factory=BudgetShortcut)
+    gate: GateSettings = field(default_factory=GateSettings)
+    pricing: PricingSettings = field(default_factory=PricingSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
+    warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
+
+
+POLICY_FILE_ENV = "SPANLEDGER_POLICY"
+POLICY_FILE_NAME = "spanledger.toml"
+
+SECTIONS: dict[str, type[Any]] = {
+    "guard": GuardSettings,
+    "budget": BudgetShortcut,
+    "gate": GateSettings,
+    "pricing": PricingSettings,
+    "export": ExportSettings,
+    "warehouse": WarehouseSettings,
+}
+
+
+def settings_table() -> str:
+    """The table of settings as Markdown."""
+    rows = [
+        "| setting | environment | default | meaning |",
+        "|---|---|---|---|",
+        f"| (the file itself) | `{POLICY_FILE_ENV}` | `./{POLICY_FILE_NAME}` if there is one "
+        "| Path of the file that holds settings and budgets. |",
+    ]
+    for section, cls in SECTIONS.items():
+        hints = get_type_hints(cls)
+        for name, spec in cls.__dataclass_fields__.items():
+            allowed = get_args(hints[name]) if _is_literal(hints[name]) else ()
+            values = f" One of {', '.join(f'`{v}`' for v in allowed)}." if allowed else ""
+            rows.append(
+                f"| `{section}.{name}` | `{spec.metadata['env']}` "
+                f"| {_show(spec.default)} | {spec.metadata['doc']}{values} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _is_literal(hint: object) -> bool:
+    return getattr(hint, "__origin__", None) is Literal
+
+
+def _show(default: object) -> str:
+    if default is None:
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return "none" if default == () else f"`{default}`"

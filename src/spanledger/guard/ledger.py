@@ -1,0 +1,166 @@
+"""The ledger: reserve, extend, settle, release over integer counters. Pure.
+
+Rules of this file:
+
+1. No clock, no lock, no I/O: *now* and ids are arguments; whoever calls holds the lock.
+2. All counters of a reservation change in one step, or none do.
+3. A reservation keeps the keys that it was admitted under; the window of a call is the window
+   of its admission, however late it is settled.
+4. Settling is idempotent by id: the second time nothing happens.
+5. What was really used is charged in full, also above the limit; nothing is clamped.
+
+Invariant: for every counter ``spent + reserved ≤ limit + Σ max(0, actual − reserved)`` over its
+settled reservations, so spend can't pass a limit by more than estimates were too low.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from spanledger.guard.decision import Metric
+
+
+class Key(NamedTuple):
+    """One counter: a rule, whom it counts, and the start of the window (epoch seconds)."""
+
+    rule: str
+    value: str
+    window_start: int
+
+
+class Demand(NamedTuple):
+    """What one call asks of one counter."""
+
+    key: Key
+    metric: Metric
+    limit: int
+    amount: int
+
+
+class Shortage(NamedTuple):
+    """Why a demand does not fit: `exhausted` by what is spent, `contended` by what is open."""
+
+    demand: Demand
+    spent: int
+    reserved: int
+    kind: Literal["exhausted", "contended"]
+
+
+class Entry(NamedTuple):
+    """What an open reservation holds on one counter."""
+
+    key: Key
+    metric: Metric
+    amount: int
+
+
+@dataclass(slots=True)
+class Counter:
+    """Spent and reserved, in the metric's unit; when it was last used, to forget old windows."""
+
+    spent: int = 0
+    reserved: int = 0
+
+
+@dataclass(slots=True)
+class Open:
+    """An open reservation and the moment its lease ends (same clock as `now`, seconds)."""
+
+    entries: tuple[Entry, ...]
+    lease_until: float
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counters and open reservations. See the rules at the top of the file."""
+
+    counters: dict[Key, Counter] = field(default_factory=dict)
+    open: dict[str, Open] = field(default_factory=dict)
+    #: What a swept reservation was charged, so that a late settlement can correct it.
+    swept: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+
+    def shortage(self, demands: Iterable[Demand]) -> Shortage | None:
+        """The first demand that does not fit; an exhausted one before a contended one."""
+        found: Shortage | None = None
+        for demand in demands:
+            counter = self.counters.get(demand.key)
+            spent, reserved = (counter.spent, counter.reserved) if counter else (0, 0)
+            if spent + demand.amount > demand.limit:
+                return Shortage(demand, spent, reserved, "exhausted")
+            if found is None and spent + reserved + demand.amount > demand.limit:
+                found = Shortage(demand, spent, reserved, "contended")
+        return found
+
+    def reserve(
+        self, reservation_id: str, demands: Sequence[Demand], lease_until: float
+    ) -> Shortage | None:
+        """Hold every demand, or none and say which did not fit."""
+        if reservation_id in self.open:
+            return None
+        if (short := self.shortage(demands)) is not None:
+            return short
+        entries = []
+        for key, metric, _limit, amount in demands:
+            self._counter(key).reserved += amount
+            entries.append(Entry(key, metric, amount))
+        self.open[reservation_id] = Open(tuple(entries), lease_until)
+        return None
+
+    def extend(
+        self, reservation_id: str, more: Callable[[Entry], Demand | None]
+    ) -> Shortage | None:
+        """Hold more on counters that a reservation already holds, or none. Unknown id: nothing."""
+        held = self.open.get(reservation_id)
+        if held is None:
+            return None
+        demands = [demand for entry in held.entries if (demand := more(entry)) is not None]
+        if (short := self.shortage(demands)) is not None:
+            return short
+        added = {demand.key: demand.amount for demand in demands}
+        for key, amount in added.items():
+            self._counter(key).reserved += amount
+        held.entries = tuple(
+            e._replace(amount=e.amount + added.get(e.key, 0)) for e in held.entries
+        )
+        return None
+
+    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+        """Turn what is held into what was used. False if the id is not open (already settled).
+
+        A reservation whose lease ran out was charged in full; settling it corrects the sums.
+        """
+        held = self.open.pop(reservation_id, None)
+        if held is not None:
+            for entry in held.entries:
+                counter = self._counter(entry.key)
+                counter.reserved -= entry.amount
+                counter.spent += actual(entry)
+            return True
+        charged = self.swept.pop(reservation_id, None)
+        for entry in charged or ():
+            self._counter(entry.key).spent += actual(entry) - entry.amount
+        return charged is not None
+
+    def sweep(self, now: float) -> list[str]:
+        """Charge, in full, reservations whose lease has ended; their ids."""
+        late = [rid for rid, held in self.open.items() if held.lease_until <= now]
+        for rid in late:
+            entries = self.open.pop(rid).entries
+            for entry in entries:
+                counter = self._counter(entry.key)
+                counter.reserved -= entry.amount
+                counter.spent += entry.amount
+            self.swept[rid] = entries
+        return late
+
+    def forget(self, ended: Callable[[Key], bool]) -> None:
+        """Drop counters of ended windows that nothing open refers to."""
+        keep = {entry.key for held in self.open.values() for entry in held.entries}
+        for key in [k for k in self.counters if k not in keep and ended(k)]:
+            del self.counters[key]
+
+    def _counter(self, key: Key) -> Counter:
+        counter = self.counters.get(key)
+        if counter is None:
+            counter = self.counters[key] = Counter()
+        return counter

@@ -1,0 +1,214 @@
+"""The ledger in this process's memory: a lock, a clock and a queue of waiters around it."""
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from spanledger.guard.ledger import Counter, Demand, Entry, Key, Ledger, Shortage
+from spanledger.guard.stores._protocol import Grant
+
+#: Leases are looked at when this many seconds have passed since the last look.
+_SWEEP_EVERY_S = 5.0
+
+
+class _Waiter:
+    """A contended reservation in the queue. `shortage` None and `done` True: it was granted."""
+
+    __slots__ = ("demands", "done", "lease_s", "reservation_id", "shortage", "wake")
+
+    def __init__(
+        self,
+        reservation_id: str,
+        demands: Sequence[Demand],
+        lease_s: float,
+        wake: Callable[[], object],
+    ) -> None:
+        self.reservation_id = reservation_id
+        self.demands = demands
+        self.lease_s = lease_s
+        self.wake = wake
+        self.done = False
+        self.shortage: Shortage | None = None
+
+
+class MemoryStore:
+    """A ledger for one process. Its budgets end with the process.
+
+    `clock` gives monotonic seconds; leases and waits are measured with it.
+    """
+
+    in_memory = True
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._reset()
+        # A forked child is another process: what its parent has in flight is not its own, and
+        # the lock may have been held by a thread that does not exist in the child.
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def _reset(self) -> None:
+        # Guards the ledger, the waiters and the time of the next sweep. Never held while
+        # foreign code runs: waiters are woken after it is released.
+        self._lock = threading.Lock()
+        self._ledger = Ledger()
+        self._waiters: deque[_Waiter] = deque()
+        self._next_sweep = 0.0
+
+    def _after_fork(self) -> None:
+        spent = {key: Counter(spent=c.spent) for key, c in self._ledger.counters.items()}
+        self._reset()
+        self._ledger.counters = spent
+
+    def reserve(
+        self, reservation_id: str, demands: Sequence[Demand], *, lease_s: float, max_wait_s: float
+    ) -> Grant:
+        """Hold all demands or none; wait up to `max_wait_s` seconds if they are contended."""
+        short = self._try(reservation_id, demands, lease_s, None)
+        if short is None or short.kind == "exhausted" or not max_wait_s:
+            return Grant(short)
+        arrived = threading.Event()
+        waiter = _Waiter(reservation_id, demands, lease_s, arrived.set)
+        short = self._try(reservation_id, demands, lease_s, waiter)
+        if short is None or short.kind == "exhausted":
+            return Grant(short)
+        began = self._clock()
+        try:
+            arrived.wait(max_wait_s)
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        return self._outcome(waiter, short, began)
+
+    async def reserve_async(
+        self, reservation_id: str, demands: Sequence[Demand], *, lease_s: float, max_wait_s: float
+    ) -> Grant:
+        """The same for coroutines: while it waits, the event loop runs on."""
+        short = self._try(reservation_id, demands, lease_s, None)
+        if short is None or short.kind == "exhausted" or not max_wait_s:
+            return Grant(short)
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+
+        def wake() -> None:
+            # Closed loop: nobody waits any more, and the give-up below has been or will be run.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(arrived.set)
+
+        waiter = _Waiter(reservation_id, demands, lease_s, wake)
+        short = self._try(reservation_id, demands, lease_s, waiter)
+        if short is None or short.kind == "exhausted":
+            return Grant(short)
+        began = self._clock()
+        try:
+            await asyncio.wait_for(arrived.wait(), max_wait_s)
+        except TimeoutError:
+            pass
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        return self._outcome(waiter, short, began)
+
+    def extend(
+        self, reservation_id: str, more: Callable[[Entry], Demand | None]
+    ) -> Shortage | None:
+        """Hold more for an open reservation, or none and say what did not fit."""
+        with self._lock:
+            return self._ledger.extend(reservation_id, more)
+
+    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+        """Charge what was used and free the rest; False if it was settled before."""
+        with self._lock:
+            settled = self._ledger.settle(reservation_id, actual)
+            woken = self._serve() if self._waiters else ()
+        for waiter in woken:
+            waiter.wake()
+        return settled
+
+    def read(self, key: Key) -> Counter:
+        """A copy of one counter."""
+        with self._lock:
+            counter = self._ledger.counters.get(key)
+            return replace(counter) if counter else Counter()
+
+    def open_reservations(self) -> int:
+        """How many reservations are open."""
+        with self._lock:
+            return len(self._ledger.open)
+
+    def _try(
+        self,
+        reservation_id: str,
+        demands: Sequence[Demand],
+        lease_s: float,
+        waiter: _Waiter | None,
+    ) -> Shortage | None:
+        """One attempt; when it is contended, `waiter` (if any) joins the queue."""
+        now = self._clock()
+        with self._lock:
+            woken = self._sweep(now)
+            short = self._overtakes(demands) if self._waiters else None
+            if short is None:
+                short = self._ledger.reserve(reservation_id, demands, now + lease_s)
+            if short is not None and short.kind == "contended" and waiter is not None:
+                self._waiters.append(waiter)
+        for other in woken:
+            other.wake()
+        return short
+
+    def _overtakes(self, demands: Sequence[Demand]) -> Shortage | None:
+        """Contended, if someone already waits for one of the same counters. Under the lock."""
+        waited_for = {d.key for waiter in self._waiters for d in waiter.demands}
+        short = self._ledger.shortage(demands)
+        if short is not None:
+            return short
+        for demand in demands:
+            if demand.key in waited_for:
+                counter = self._ledger.counters.get(demand.key, Counter())
+                return Shortage(demand, counter.spent, counter.reserved, "contended")
+        return None
+
+    def _serve(self) -> list[_Waiter]:
+        """Grant or finally refuse waiters in order. Under the lock; returns whom to wake."""
+        now, blocked, woken, left = self._clock(), set[Key](), list[_Waiter](), deque[_Waiter]()
+        for waiter in self._waiters:
+            keys = {demand.key for demand in waiter.demands}
+            short = None
+            if not keys & blocked:
+                short = self._ledger.reserve(
+                    waiter.reservation_id, waiter.demands, now + waiter.lease_s
+                )
+                if short is None or short.kind == "exhausted":
+                    waiter.done, waiter.shortage = True, short
+                    woken.append(waiter)
+                    continue
+            blocked |= keys
+            left.append(waiter)
+        self._waiters = left
+        return woken
+
+    def _sweep(self, now: float) -> list[_Waiter]:
+        if now < self._next_sweep:
+            return []
+        self._next_sweep = now + _SWEEP_EVERY_S
+        return self._serve() if self._ledger.sweep(now) else []
+
+    def _outcome(self, waiter: _Waiter, short: Shortage, began: float) -> Grant:
+        waited_s = self._clock() - began
+        with self._lock:
+            if waiter.done:
+                return Grant(waiter.shortage, waited_s)
+            self._waiters.remove(waiter)
+        return Grant(short, waited_s)
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        """The caller was interrupted while it waited: leave the queue, or free what was granted."""
+        with self._lock:
+            granted = waiter.done and waiter.shortage is None
+            if not waiter.done:
+                self._waiters.remove(waiter)
+        if granted:
+            self.settle(waiter.reservation_id, lambda _entry: 0)

@@ -1,0 +1,39 @@
+"""Who is calling: session, agents and user, carried in OpenTelemetry's context.
+
+A context key of our own, not baggage: baggage is sent to third parties by default (the
+anthropic client sends it to the provider), and whom a call is for is nobody else's business.
+"""
+
+from typing import NamedTuple
+
+from opentelemetry.context import Context, create_key, get_value, set_value
+
+_KEY = create_key("spanledger-scope")
+
+
+class Scope(NamedTuple):
+    """The attribution of everything that happens inside it."""
+
+    session: str | None = None
+    agents: tuple[str, ...] = ()
+    """From the outermost agent to the one that acts."""
+    user: str | None = None
+
+    @property
+    def agent(self) -> str | None:
+        """The agent that acts, if any."""
+        return self.agents[-1] if self.agents else None
+
+
+_NOBODY = Scope()
+
+
+def current_scope(context: Context | None = None) -> Scope:
+    """The scope of `context`, or of the current one. Empty if none was entered."""
+    scope = get_value(_KEY, context)
+    return scope if isinstance(scope, Scope) else _NOBODY
+
+
+def in_scope(scope: Scope, context: Context | None = None) -> Context:
+    """`context` (or the current one) with `scope` in it."""
+    return set_value(_KEY, scope, context)
