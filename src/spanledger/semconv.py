@@ -32,6 +32,8 @@ USAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 USAGE_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 USAGE_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
+TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - an attribute's name
+
 # Anthropic's own name for the part of the cache writes that is kept for an hour.
 ANTHROPIC_CACHE_WRITE_1H_TOKENS: Final = "anthropic.usage.cache_creation.ephemeral_1h_input_tokens"
 OPENAI_RESPONSE_SERVICE_TIER: Final = "openai.response.service_tier"
@@ -51,6 +53,7 @@ COST_SOURCE: Final = "gen_ai.usage.cost.source"
 
 # --- Ours --------------------------------------------------------------------------------
 CALL_ID: Final = "spanledger.call.id"
+#: Absent on the first attempt.
 CALL_ATTEMPT: Final = "spanledger.call.attempt"
 #: How this span counts. Call records: ``call`` (billed by the gate), ``attempt`` (failed, and
 #: another attempt followed), ``unsent`` (failed before it reached the provider). No records:
@@ -60,6 +63,7 @@ BILLING: Final = "spanledger.billing"
 COST_NANO_USD: Final = "spanledger.cost.nano_usd"
 COST_PROVENANCE: Final = "spanledger.cost.provenance"
 COST_PRICE_VERSION: Final = "spanledger.cost.price_version"
+#: Absent when the provider itself said what was used.
 USAGE_SOURCE: Final = "spanledger.usage.source"
 STREAM_OUTCOME: Final = "spanledger.stream.outcome"
 SUBTREE_COST_NANO_USD: Final = "spanledger.subtree.cost"

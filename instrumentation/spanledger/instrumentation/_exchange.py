@@ -7,9 +7,9 @@ settlement comes first and can't be skipped by anything that telemetry does.
 
 import asyncio
 import logging
+import random
 import threading
 import time
-import uuid
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -40,6 +40,7 @@ from spanledger.instrumentation._facts import (
     request_text,
 )
 from spanledger.instrumentation._failures import Charge, charge_of, charge_of_status, status_of
+from spanledger.instrumentation._metrics import record_call
 from spanledger.processors import providers
 from spanledger.processors.attribution import gated
 from spanledger.processors.nodes import Node, node_of
@@ -71,7 +72,7 @@ class Exchange:
         self.hides_usage_chunk = False
         self._guard: Guard = current()
         self._scope = current_scope()
-        self._call_id = uuid.uuid4().hex
+        self._call_id = f"{random.getrandbits(128):032x}"
         self._attempt = 1
         self._started_ns = time.time_ns()
         self._decision: Decision | None = None
@@ -353,11 +354,11 @@ class Exchange:
         return "call" if self._sent else "unsent"
 
     def _record(self, reply: Reply, usage: Usage, cost: pricing.Cost) -> dict[str, Any]:
-        return {
-            semconv.CALL_ID: self._call_id,
-            semconv.CALL_ATTEMPT: self._attempt,
-            **_spans.reply_attributes(reply, usage, cost),
-        }
+        attributes = _spans.reply_attributes(reply, usage, cost)
+        attributes[semconv.CALL_ID] = self._call_id
+        if self._attempt > 1:
+            attributes[semconv.CALL_ATTEMPT] = self._attempt
+        return attributes
 
     def _finish_span(
         self,
@@ -379,7 +380,12 @@ class Exchange:
             attributes |= _spans.error_attributes(error, status_of(error))
         self.span.set_attributes(attributes)
         if self._owns_span:
+            self._measure(usage, attributes)
             self._end_own_span(error, refusal)
+        elif self._node is not None:
+            # The instrumentation whose span this is may still write its own reading of the
+            # reply; what is billed has the last word.
+            self._node.on_end = lambda span: span.set_attributes(attributes)
 
     def _billed_attributes(
         self, outcome: str, reply: Reply, usage: Usage, cost: pricing.Cost
@@ -399,6 +405,11 @@ class Exchange:
                 self._first_chunk_ns - self._started_ns
             ) / 1e9
         return attributes
+
+    def _measure(self, usage: Usage, attributes: dict[str, Any]) -> None:
+        if attributes[semconv.BILLING] in {"call", "unsent"}:
+            duration_s = (time.time_ns() - self._started_ns) / 1e9
+            record_call(self.request, usage, duration_s, attributes.get(semconv.ERROR_TYPE))
 
     def _end_own_span(self, error: BaseException | None, refusal: Refusal | None) -> None:
         if refusal is not None:

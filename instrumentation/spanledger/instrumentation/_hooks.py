@@ -7,20 +7,11 @@ from typing import Any
 
 import wrapt
 
-from spanledger.instrumentation import _stainless, anthropic, openai
-
 _log = logging.getLogger("spanledger.boot")
 
-CLIENTS = (
-    _stainless.Client(
-        "openai",
-        openai.dialect_of,
-        openai.provider_of,
-        openai.with_usage,
-        openai.with_output_limit,
-    ),
-    _stainless.Client("anthropic", anthropic.dialect_of, anthropic.provider_of),
-)
+#: Top-level packages only: a hook on a submodule runs while its package is half imported, and
+#: an error in it would break the host's import or leave it unguarded.
+GATED = ("openai", "anthropic")
 
 
 @dataclass(slots=True)
@@ -39,39 +30,39 @@ reports: dict[str, GateReport] = {}
 
 def watch_imports() -> None:
     """Gate each known client: now if it is imported already, else as soon as it is."""
-    for client in CLIENTS:
-        if client.name in reports:
-            continue
-        reports[client.name] = GateReport(client.name)
-        # Top-level packages only: a hook on a submodule runs while its package is half
-        # imported, and an error in it would break the host's import or leave it unguarded.
-        wrapt.register_post_import_hook(_hook(client), client.name)
+    for name in GATED:
+        if name not in reports:
+            reports[name] = GateReport(name)
+            wrapt.register_post_import_hook(_imported, name)
 
 
-def _hook(client: _stainless.Client) -> Any:
-    def imported(module: Any) -> None:
-        report = reports.get(client.name)
-        if report is None:
-            return
-        try:
-            report.wrapped = _stainless.gate(client, module)
-            report.state = "active"
-        except Exception as error:  # noqa: BLE001 - never break the host's import
-            report.state, report.detail = "failed", f"{type(error).__name__}: {error}"
-            _log.error(
-                "The gate of %s could not be put in (%s): its calls are NOT limited and only "
-                "metered from spans. Supported versions are in the documentation.",
-                client.name,
-                report.detail,
-            )
+def _imported(module: Any) -> None:
+    report = reports.get(module.__name__)
+    if report is None:
+        return
+    try:
+        # The gate itself, with prices and readers, is loaded only beside a client.
+        from spanledger.instrumentation._clients import CLIENTS
+        from spanledger.instrumentation._stainless import gate
 
-    return imported
+        report.wrapped = gate(CLIENTS[report.client], module)
+        report.state = "active"
+    except Exception as error:  # noqa: BLE001 - never break the host's import
+        report.state, report.detail = "failed", f"{type(error).__name__}: {error}"
+        _log.error(
+            "The gate of %s could not be put in (%s): its calls are NOT limited and only "
+            "metered from spans. Supported versions are in the documentation.",
+            report.client,
+            report.detail,
+        )
 
 
 def unwatch() -> None:
     """Take the gates out again."""
-    for client in CLIENTS:
-        module = sys.modules.get(client.name)
-        if module is not None and client.name in reports:
-            _stainless.ungate(module)
+    for name, report in reports.items():
+        module = sys.modules.get(name)
+        if module is not None and report.state == "active":
+            from spanledger.instrumentation._stainless import ungate
+
+            ungate(module)
     reports.clear()

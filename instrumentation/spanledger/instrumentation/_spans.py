@@ -43,9 +43,24 @@ def claimable(span: Span) -> Node | None:
     return None if taken else node
 
 
+class _Tracers:
+    """Our tracer of the present provider: asking the provider costs as much as a short span."""
+
+    provider: Any = None
+    tracer: Any = None
+
+
+def _tracer() -> trace.Tracer:
+    provider = trace.get_tracer_provider()
+    if provider is not _Tracers.provider:
+        _Tracers.tracer = provider.get_tracer(_SCOPE_NAME)
+        _Tracers.provider = provider
+    return _Tracers.tracer  # type: ignore[no-any-return]  # set above
+
+
 def start_span(request: Request, context: Context | None = None) -> Span:
     """A span of our own for a call."""
-    return trace.get_tracer(_SCOPE_NAME).start_span(
+    return _tracer().start_span(
         f"{request.operation} {request.model}",
         context,
         kind=SpanKind.CLIENT,
@@ -57,7 +72,7 @@ def attempt_span(
     request: Request, parent: Span, attributes: dict[str, Any], *, start_ns: int, error: str
 ) -> None:
     """A finished span for an attempt that failed and was followed by another."""
-    span = trace.get_tracer(_SCOPE_NAME).start_span(
+    span = _tracer().start_span(
         f"{request.operation} {request.model}",
         trace.set_span_in_context(parent),
         kind=SpanKind.CLIENT,
@@ -97,8 +112,10 @@ def reply_attributes(reply: Reply, usage: Usage, cost: Cost) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         semconv.COST_PROVENANCE: cost.provenance,
         semconv.COST_PRICE_VERSION: cost.price_version,
-        semconv.USAGE_SOURCE: usage.source,
     }
+    # What goes without saying is not said: every attribute costs the caller time.
+    if usage.source != "provider":
+        attributes[semconv.USAGE_SOURCE] = usage.source
     if usage.source != "missing":
         attributes[semconv.USAGE_INPUT_TOKENS] = usage.input_tokens
         attributes[semconv.USAGE_OUTPUT_TOKENS] = usage.output_tokens

@@ -21,6 +21,7 @@ from spanledger.guard import SpanledgerRefusal
 from spanledger.instrumentation._bytes import observe_body
 from spanledger.instrumentation._exchange import Exchange
 from spanledger.instrumentation._facts import Dialect, Request
+from spanledger.instrumentation._options import options
 from spanledger.instrumentation._safely import safely
 from spanledger.instrumentation._streams import ObservedAsyncStream, ObservedStream
 
@@ -37,17 +38,6 @@ class Client:
     #: Changes to a body before it is sent; None for "leave it".
     with_usage: Callable[[Mapping[str, Any]], dict[str, Any] | None] | None = None
     with_output_limit: Callable[[Mapping[str, Any], int], dict[str, Any] | None] | None = None
-
-
-@dataclass(slots=True)
-class Options:
-    """Settings of the gate, which boot fills in."""
-
-    include_usage: bool = True
-    default_max_output_tokens: int | None = None
-
-
-options = Options()
 
 
 def gate(client: Client, module: Any) -> list[str]:
@@ -206,27 +196,38 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
 def _exchange_of(client: Client, dialect: Dialect, instance: Any, request_options: Any) -> Exchange:
     body = request_options.json_data
     body = body if isinstance(body, Mapping) else {}
-    base_url = str(instance.base_url)
+    provider, host = _target(client, instance)
     asked = _asks_usage(client, request_options, body)
     if asked is not None:
         body = request_options.json_data = asked
-    limited = _limited(client, body)
+    limited = _limited(client, dialect, body)
     if limited is not None:
         body = request_options.json_data = limited
     model, max_output_tokens, choices = dialect.read_request(body)
     request = Request(
         operation=dialect.operation,
-        provider=client.provider_of(base_url),
+        provider=provider,
         model=model,
         body=body,
         stream=bool(body.get("stream")),
         max_output_tokens=max_output_tokens,
         choices=choices,
-        server_address=urlsplit(base_url).hostname or "",
+        server_address=host,
     )
     exchange = Exchange(request, dialect)
     exchange.hides_usage_chunk = asked is not None
     return exchange
+
+
+def _target(client: Client, instance: Any) -> tuple[str, str]:
+    """Provider and host that a client talks to; parsed once, its address may be changed later."""
+    base_url = instance._base_url
+    known = instance.__dict__.get("_spanledger_target")
+    if known is None or known[0] is not base_url:
+        address = str(base_url)
+        known = (base_url, client.provider_of(address), urlsplit(address).hostname or "")
+        instance.__dict__["_spanledger_target"] = known
+    return known[1], known[2]
 
 
 def _asks_usage(client: Client, request_options: Any, body: Mapping[str, Any]) -> Any:
@@ -238,8 +239,11 @@ def _asks_usage(client: Client, request_options: Any, body: Mapping[str, Any]) -
     return None if raw else client.with_usage(body)
 
 
-def _limited(client: Client, body: Mapping[str, Any]) -> Any:
+def _limited(client: Client, dialect: Dialect, body: Mapping[str, Any]) -> Any:
     if client.with_output_limit is None or options.default_max_output_tokens is None:
+        return None
+    if dialect.operation == "embeddings":
+        # Its answer has no tokens, and the provider refuses a limit it does not know.
         return None
     return client.with_output_limit(body, options.default_max_output_tokens)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from spanledger import guard, pricing
+from spanledger import guard
 from spanledger.config import (
     ConfigError,
     Document,
@@ -25,7 +25,8 @@ from spanledger.config import (
     load_settings,
     read_document,
 )
-from spanledger.instrumentation import _hooks, _stainless
+from spanledger.instrumentation import _hooks
+from spanledger.instrumentation._options import options
 from spanledger.processors import providers, span_end
 from spanledger.processors.attribution import AttributionProcessor
 from spanledger.processors.clean import Cleaner
@@ -118,8 +119,8 @@ def _install(
         _log.info("Spanledger is switched off (SPANLEDGER_ENABLED=false)")
         return
     _start_guard(made)
-    _stainless.options.include_usage = made.settings.gate.include_usage
-    _stainless.options.default_max_output_tokens = made.settings.guard.default_max_output_tokens
+    options.include_usage = made.settings.gate.include_usage
+    options.default_max_output_tokens = made.settings.guard.default_max_output_tokens
     _hooks.watch_imports()
     # From here on calls are guarded; what follows is telemetry.
     _installation = made
@@ -140,16 +141,21 @@ def _configure(
         settings = load_settings(document, environ=environ, overrides=overrides)
         if policy is None:
             rules = guard.read_policy(document, settings.budget)
-        pricing.configure(settings.pricing.overrides)
-    except (ConfigError, pricing.PricesFileError) as failure:
-        error = _as_config_error(failure)
+        if settings.pricing.overrides is not None:
+            _use_prices(settings.pricing.overrides)
+    except ConfigError as failure:
+        error = failure
     return Installation(settings, rules, error)
 
 
-def _as_config_error(failure: Exception) -> ConfigError:
-    if isinstance(failure, ConfigError):
-        return failure
-    return ConfigError(str(failure), key="pricing.overrides")
+def _use_prices(path: Path) -> None:
+    """The user's own prices. The built-in ones are read when the first call needs them."""
+    from spanledger import pricing
+
+    try:
+        pricing.configure(path)
+    except pricing.PricesFileError as failure:
+        raise ConfigError(str(failure), key="pricing.overrides") from failure
 
 
 def _start_guard(made: Installation) -> None:

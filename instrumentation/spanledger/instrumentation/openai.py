@@ -224,6 +224,6 @@ def with_output_limit(body: Mapping[str, Any], limit: int) -> dict[str, Any] | N
         if whole(body.get("max_completion_tokens")) or whole(body.get("max_tokens")):
             return None
         return {**body, "max_completion_tokens": limit}
-    if "input" in body and "dimensions" not in body and not whole(body.get("max_output_tokens")):
+    if "input" in body and not whole(body.get("max_output_tokens")):
         return {**body, "max_output_tokens": limit}
     return None

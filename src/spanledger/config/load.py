@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,11 @@ class Document:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def line_of(self, table: str, key: str = "", index: int = 0) -> int | None:
-        """Line of `key` in the `index`-th table called `table`; of its header if there is none."""
+        """Line of `key` in the `index`-th table called `table`; of its header if there is none.
+
+        A table without a header of its own (``table.key = 1``, ``table = {key = 1}``) is found by
+        its first line.
+        """
         header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*\]\]?")
         any_header = re.compile(r"^\s*\[")
         entry = re.compile(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*=") if key else None
@@ -47,7 +50,12 @@ class Document:
                     break
                 if entry and entry.match(line):
                     return number
-        return start
+        return start if start is not None or index else self._line_without_header(table)
+
+    def _line_without_header(self, table: str) -> int | None:
+        written = re.compile(rf"^\s*[\"']?{re.escape(table)}[\"']?\s*[.=]")
+        lines = enumerate(self.text.splitlines(), 1)
+        return next((number for number, line in lines if written.match(line)), None)
 
 
 def find_file(environ: Mapping[str, str], cwd: Path) -> Path | None:
@@ -63,14 +71,16 @@ def read_document(path: Path | None) -> Document:
     if path is None:
         return Document()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"the file can't be read: {error}", key=POLICY_FILE_ENV, source=str(path)
         ) from error
+    import tomllib
+
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"not valid TOML: {error}", key="(syntax)", source=str(path)) from error
     document = Document(source=str(path), text=text, data=data)
     _check_tables(document)
@@ -109,7 +119,13 @@ def _load_section(
 ) -> Any:
     table = document.data.get(section, {})
     if not isinstance(table, dict):
-        raise ConfigError("must be a table", key=section, found=table, source=document.source)
+        raise ConfigError(
+            "must be a table",
+            key=section,
+            found=table,
+            source=document.source,
+            line=document.line_of(section),
+        )
     _check_keys(section, cls, table, document)
     hints = get_type_hints(cls)
     values = {}
@@ -222,8 +238,9 @@ def _convert_number(value: Any, base: Any, fail: Any) -> Any:
         raise fail(allowed)
     try:
         number = base(value)
-    except ValueError:
+        fits = 0 <= number < float("inf") and (base is not int or float(value) == number)
+    except (ValueError, OverflowError):
         raise fail(allowed) from None
-    if not 0 <= number < float("inf") or (base is int and float(value) != number):
+    if not fits:
         raise fail(allowed)
     return number

@@ -1,0 +1,66 @@
+# One command for each thing; `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format typecheck bench bench-micro prices docs wheel clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(INSTALLED): pyproject.toml
+	@echo "Setting up $(VENV): about 400 MB, most of it the embedded ClickHouse. One to three minutes."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,openai,anthropic]' --group dev
+	@touch $@
+
+install: $(INSTALLED) ## Make the virtual environment with everything in it
+
+demo: $(INSTALLED) ## Run an agent against a mock provider, then show its report and its trace
+	$(BIN)/spanledger demo
+
+test: $(INSTALLED) ## Run all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(INSTALLED) ## Run the long ones: kill loops, soaks, mutants
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+coverage: $(INSTALLED) ## Run the tests with branch coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --fail-under=90 --skip-covered
+
+lint: $(INSTALLED) typecheck ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(INSTALLED)
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Compare what a call costs, with and without us and beside the official instrumentation
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet 'opentelemetry-instrumentation-genai-openai==1.3b0'
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/startup.py
+
+bench-micro: $(INSTALLED) ## Time the small parts, each beside its target
+	@for file in benchmarks/micro_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+prices: $(INSTALLED) ## Make the price file anew from genai-prices
+	$(BIN)/spanledger prices update
+
+docs: $(INSTALLED) ## Print the generated pages anew
+	$(BIN)/python docs/generate.py
+
+wheel: $(INSTALLED) ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --quiet --wheel-dir dist .
+
+clean: ## Remove the virtual environment and everything that was built
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache

@@ -1,0 +1,49 @@
+"""The conventions' client metrics, for calls that no other instrumentation measures."""
+
+import functools
+from typing import Any
+
+from opentelemetry import metrics
+
+from spanledger import semconv
+from spanledger.instrumentation._facts import Request
+from spanledger.usage import Usage
+
+#: Bucket bounds that the GenAI conventions advise.
+_TOKEN_BOUNDS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216,
+                 67108864]  # fmt: skip
+_DURATION_BOUNDS_S = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48,
+                      40.96, 81.92]  # fmt: skip
+
+
+@functools.cache
+def _instruments() -> tuple[Any, Any]:
+    meter = metrics.get_meter("spanledger.instrumentation")
+    tokens = meter.create_histogram(
+        semconv.METRIC_TOKEN_USAGE,
+        "{token}",
+        "Tokens that calls used.",
+        explicit_bucket_boundaries_advisory=_TOKEN_BOUNDS,
+    )
+    duration = meter.create_histogram(
+        semconv.METRIC_OPERATION_DURATION,
+        "s",
+        "How long calls took.",
+        explicit_bucket_boundaries_advisory=_DURATION_BOUNDS_S,
+    )
+    return tokens, duration
+
+
+def record_call(request: Request, usage: Usage, duration_s: float, error_type: str | None) -> None:
+    """Record one call: its duration, and its tokens if they are known."""
+    tokens, duration = _instruments()
+    attributes = {
+        semconv.OPERATION_NAME: request.operation,
+        semconv.PROVIDER_NAME: request.provider,
+        semconv.REQUEST_MODEL: request.model,
+    }
+    failed = {semconv.ERROR_TYPE: error_type} if error_type else {}
+    duration.record(duration_s, {**attributes, **failed})
+    if usage.source != "missing" and usage.total_tokens:
+        tokens.record(usage.input_tokens, {**attributes, semconv.TOKEN_TYPE: "input"})
+        tokens.record(usage.output_tokens, {**attributes, semconv.TOKEN_TYPE: "output"})
