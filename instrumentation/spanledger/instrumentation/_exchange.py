@@ -8,6 +8,7 @@ settlement comes first and can't be skipped by anything that telemetry does.
 import asyncio
 import logging
 import random
+import sys
 import threading
 import time
 from typing import Any
@@ -78,6 +79,7 @@ class Exchange:
         self._decision: Decision | None = None
         self._reservation: Reservation | None = None
         self._streamed_bytes = 0
+        self._counted_parts = 0
         self._stream_limit_bytes: float = float("inf")
         self._first_chunk_ns: int | None = None
         self._sent = True
@@ -190,8 +192,9 @@ class Exchange:
         return None
 
     def _within_limit(self, reader: StreamReader) -> SpanledgerRefusal | None:
-        if reader.text:
-            self._streamed_bytes += len(reader.text[-1].encode("utf-8", "surrogatepass"))
+        fresh = reader.text[self._counted_parts :]
+        self._counted_parts += len(fresh)
+        self._streamed_bytes += sum(len(p.encode("utf-8", "surrogatepass")) for p in fresh)
         if self._streamed_bytes <= self._stream_limit_bytes or self._reservation is None:
             return None
         refusal = self._extend(self._reservation)
@@ -248,13 +251,21 @@ class Exchange:
     def _span_ends(self, _span: Any) -> None:
         """The instrumentation whose span we use is about to end it, and we are not done yet."""
         if self.returned:
-            self._leave("abandoned")
+            self._stream_span_ends()
             return
         # It ended its span before the call was over; the call gets a span of its own.
         self.span.set_attribute(semconv.BILLING, "container")
         self.span = _spans.start_span(self.request, trace.set_span_in_context(self.span))
         self._node = node_of(self.span)
         self._owns_span = True
+
+    def _stream_span_ends(self) -> None:
+        """The client ends its own span with the stream, a moment before we see the end."""
+        error = sys.exc_info()[1] if self.reading else None
+        if error is None or isinstance(error, (StopIteration, StopAsyncIteration)):
+            self._leave("completed" if self.reading else "closed")
+        else:
+            self.failed(error)
 
     def _finish(
         self,

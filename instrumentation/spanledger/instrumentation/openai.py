@@ -125,7 +125,12 @@ class Responses:
 
     def read_reply(self, reply: Any) -> Reply:
         usage = usage_of.from_responses(
-            get(reply, "usage"), service_tier=text(get(reply, "service_tier"))
+            get(reply, "usage"),
+            service_tier=text(get(reply, "service_tier")),
+            # They are charged by the piece, but the usage does not count them.
+            web_searches=sum(
+                get(item, "type") == "web_search_call" for item in get(reply, "output") or ()
+            ),
         )
         return Reply(
             usage,

@@ -289,9 +289,10 @@ def _advice(call: Call, short: Shortage, budget: Budget) -> str:
     room = budget.limit - short.spent
     if budget.metric != "calls" and room > 0 and "ceiling" in call.estimate.method:
         return "The request sets no output limit, so the model's ceiling was asked: set max_tokens."
+    smaller = "Ask for less (max_tokens, a cheaper model), or raise" if room > 0 else "Raise"
     if budget.window == "total":
-        return "Raise the limit, or start a new ledger."
-    return "Wait for the next window, or raise the limit."
+        return f"{smaller} the limit."
+    return f"{smaller} the limit, or wait for the next window."
 
 
 def _price_unknown(call: Call, budget: Budget) -> Refusal:

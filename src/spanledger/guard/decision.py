@@ -96,11 +96,16 @@ class Refusal:
 
     def sentence(self) -> str:
         """What happened and what to do, for a person."""
-        head = self.detail or _HEADS.get(self.reason, self.reason).format(rule=self.rule)
+        head = self.detail or self._head()
         numbers = self._numbers() if self.limit is not None else ""
         when = "" if self.retry_after_s is None else f" Frees up in {_span(self.retry_after_s)}."
         advice = f" {self.advice}" if self.advice else ""
         return f"{head}{numbers}{when}{advice}"
+
+    def _head(self) -> str:
+        if self.reason == "budget_exhausted" and (self.spent or 0) < (self.limit or 0):
+            return f"Budget {self.rule!r} has no room for this call"
+        return _HEADS.get(self.reason, self.reason).format(rule=self.rule)
 
     def _numbers(self) -> str:
         return (

@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Counter:
-    """Spent and reserved, in the metric's unit; when it was last used, to forget old windows."""
+    """Spent and reserved, in the metric's unit."""
 
     spent: int = 0
     reserved: int = 0
@@ -129,17 +129,21 @@ class Ledger:
 
         A reservation whose lease ran out was charged in full; settling it corrects the sums.
         """
-        held = self.open.pop(reservation_id, None)
-        if held is not None:
-            for entry in held.entries:
-                counter = self._counter(entry.key)
+        held = self.open.get(reservation_id)
+        entries = held.entries if held is not None else self.swept.get(reservation_id)
+        if entries is None:
+            return False
+        # All amounts are known before anything changes: `actual` is the caller's and may raise.
+        amounts = [actual(entry) for entry in entries]
+        for entry, amount in zip(entries, amounts, strict=True):
+            counter = self._counter(entry.key)
+            if held is not None:
                 counter.reserved -= entry.amount
-                counter.spent += actual(entry)
-            return True
-        charged = self.swept.pop(reservation_id, None)
-        for entry in charged or ():
-            self._counter(entry.key).spent += actual(entry) - entry.amount
-        return charged is not None
+                counter.spent += amount
+            else:
+                counter.spent += amount - entry.amount
+        del (self.open if held is not None else self.swept)[reservation_id]
+        return True
 
     def sweep(self, now: float) -> list[str]:
         """Charge, in full, reservations whose lease has ended; their ids."""

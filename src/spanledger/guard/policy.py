@@ -15,6 +15,8 @@ ScopeName = Literal["global", "session", "agent"]
 SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
 
 NANO = 1_000_000_000
+#: What a signed 64-bit counter holds; a limit above it could not be kept in a database.
+_MOST = 2**63 - 1
 #: The counter of calls that have no session or agent, under a rule that counts each of them.
 UNATTRIBUTED = "(none)"
 
@@ -84,7 +86,7 @@ def read_policy(document: Document, shortcut: BudgetShortcut | None = None) -> P
     Raises `ConfigError` for the first rule that can't be used.
     """
     tables = document.data.get("budgets", [])
-    if not isinstance(tables, list):
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(
             "budgets are written as [[budgets]]",
             key="budgets",
@@ -93,7 +95,7 @@ def read_policy(document: Document, shortcut: BudgetShortcut | None = None) -> P
         )
     budgets = [_budget(_Entry(table, document, i)) for i, table in enumerate(tables)]
     if shortcut is not None:
-        budgets += _shortcut_budgets(shortcut)
+        budgets += _shortcut_budgets(shortcut, document)
     _refuse_same_names(budgets, document)
     return Policy(tuple(budgets), document.source)
 
@@ -145,16 +147,17 @@ def _limit_form(metric: Metric) -> str:
 
 
 def parse_limit(metric: Metric, value: Any) -> int:
-    """A limit in the metric's unit. Raises `ValueError` if it is not a finite number ≥ 0."""
+    """A limit in the metric's unit. Raises `ValueError` if it is no number of 0 … 2⁶³ − 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(value)
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(value) from None
-    if not amount.is_finite() or amount < 0:
+    unit = NANO if metric == "cost" else 1
+    if not amount.is_finite() or not 0 <= amount <= _MOST // unit:
         raise ValueError(value)
-    scaled = amount * NANO if metric == "cost" else amount
+    scaled = amount * unit
     if metric != "cost" and scaled != int(scaled):
         raise ValueError(value)
     return int(scaled)
@@ -170,39 +173,42 @@ def _zone(entry: _Entry) -> tzinfo:
         raise entry.fail("no such time zone", "time_zone", "a name such as Europe/Berlin") from None
 
 
-def _shortcut_budgets(shortcut: BudgetShortcut) -> list[Budget]:
+def _shortcut_budgets(shortcut: BudgetShortcut, document: Document) -> list[Budget]:
     limits: dict[Metric, Any] = {
         "cost": shortcut.usd,
         "tokens": shortcut.tokens,
         "calls": shortcut.calls,
     }
     if shortcut.window not in WINDOWS:
-        raise ConfigError(
-            "no such value",
-            key="SPANLEDGER_BUDGET_WINDOW",
-            found=shortcut.window,
-            allowed=", ".join(WINDOWS),
-            source="environment",
-        )
+        raise _shortcut_error(document, "window", "no such value", shortcut.window, WINDOWS)
     return [
-        _shortcut_budget(metric, limit, shortcut.window)
+        _shortcut_budget(metric, limit, shortcut.window, document)
         for metric, limit in limits.items()
         if limit is not None
     ]
 
 
-def _shortcut_budget(metric: Metric, limit: Any, window: Window) -> Budget:
-    key = "SPANLEDGER_BUDGET_" + ("USD" if metric == "cost" else metric.upper())
+def _shortcut_budget(metric: Metric, limit: Any, window: Window, document: Document) -> Budget:
     try:
         return Budget(f"environment-{metric}", metric, parse_limit(metric, limit), window)
     except ValueError:
-        raise ConfigError(
-            "can't be used",
-            key=key,
-            found=limit,
-            allowed=_limit_form(metric),
-            source="environment",
-        ) from None
+        name, allowed = ("usd" if metric == "cost" else metric), _limit_form(metric)
+        raise _shortcut_error(document, name, "can't be used", limit, (allowed,)) from None
+
+
+def _shortcut_error(
+    document: Document, name: str, problem: str, found: object, allowed: Sequence[str]
+) -> ConfigError:
+    """Settings don't say where they come from; the file is named if it holds this very value."""
+    in_file = str(document.data.get("budget", {}).get(name)) == str(found)
+    return ConfigError(
+        problem,
+        key=f"budget.{name}" if in_file else f"SPANLEDGER_BUDGET_{name.upper()}",
+        found=found,
+        allowed=", ".join(allowed),
+        source=document.source if in_file else "environment",
+        line=document.line_of("budget", name) if in_file else None,
+    )
 
 
 def _refuse_same_names(budgets: Sequence[Budget], document: Document) -> None:

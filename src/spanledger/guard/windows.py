@@ -30,8 +30,9 @@ def bounds(now: float, window: Window, zone: tzinfo = UTC) -> tuple[int, int | N
 
 
 def _calendar_bounds(now: float, window: Window, zone: tzinfo) -> tuple[int, int]:
-    day = datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = day.replace(tzinfo=None)
+    # Whole seconds: `fromtimestamp` would round the last microsecond of a day up into the next.
+    day = datetime.fromtimestamp(now // 1, zone)
+    first = day.replace(hour=0, minute=0, second=0, tzinfo=None)
     if window == "week":
         first -= timedelta(days=first.weekday())
     elif window == "month":

@@ -72,6 +72,7 @@ class PriceBook:
         self._guess = Matcher([entry["model_match"] for entry in guesses])
         self._guess_ids: list[str] = [entry["id"] for entry in guesses]
         self._found: dict[tuple[str, str, str | None, bool], _Found] = {}
+        self._limits: dict[tuple[str, str], Limits] = {}
         self._models: dict[tuple[str, str], tuple[str, Mapping[str, Any]] | None] = {}
 
     def find(
@@ -100,6 +101,15 @@ class PriceBook:
 
     def limits(self, provider: str, model: str) -> Limits:
         """The context window and the largest output of a model, as far as they are known."""
+        known = self._limits.get((provider, model))
+        if known is None:
+            known = self._find_limits(provider, model)
+            if len(self._limits) >= MAX_REMEMBERED:
+                self._limits.clear()
+            self._limits[provider, model] = known
+        return known
+
+    def _find_limits(self, provider: str, model: str) -> Limits:
         provider_id, name = self._names(provider, model)
         own = self.overrides.matching(provider_id, name)
         match = self._model(provider_id, name)

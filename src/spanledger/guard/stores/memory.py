@@ -6,10 +6,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from weakref import WeakSet
 
 from spanledger.guard.ledger import Counter, Demand, Entry, Key, Ledger, Shortage
 from spanledger.guard.stores._protocol import Grant
+from spanledger.guard.stores._section import Section
 
 #: Leases are looked at when this many seconds have passed since the last look.
 _SWEEP_EVERY_S = 5.0
@@ -46,14 +49,12 @@ class MemoryStore:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reset()
-        # A forked child is another process: what its parent has in flight is not its own, and
-        # the lock may have been held by a thread that does not exist in the child.
-        os.register_at_fork(after_in_child=self._after_fork)
+        _stores.add(self)
 
     def _reset(self) -> None:
         # Guards the ledger, the waiters and the time of the next sweep. Never held while
-        # foreign code runs: waiters are woken after it is released.
-        self._lock = threading.Lock()
+        # foreign code runs (waiters are woken after it is released), finalisers excepted.
+        self._section = Section()
         self._ledger = Ledger()
         self._waiters: deque[_Waiter] = deque()
         self._next_sweep = 0.0
@@ -77,7 +78,7 @@ class MemoryStore:
             return Grant(short)
         began = self._clock()
         try:
-            arrived.wait(max_wait_s)
+            arrived.wait(min(max_wait_s, threading.TIMEOUT_MAX))
         except BaseException:
             self._give_up(waiter)
             raise
@@ -95,7 +96,7 @@ class MemoryStore:
 
         def wake() -> None:
             # Closed loop: nobody waits any more, and the give-up below has been or will be run.
-            if not loop.is_closed():
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(arrived.set)
 
         waiter = _Waiter(reservation_id, demands, lease_s, wake)
@@ -104,7 +105,10 @@ class MemoryStore:
             return Grant(short)
         began = self._clock()
         try:
-            await asyncio.wait_for(arrived.wait(), max_wait_s)
+            # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes together
+            # with the grant, and a cancelled task would go on to send its call.
+            async with asyncio.timeout(max_wait_s):
+                await arrived.wait()
         except TimeoutError:
             pass
         except BaseException:
@@ -116,12 +120,19 @@ class MemoryStore:
         self, reservation_id: str, more: Callable[[Entry], Demand | None]
     ) -> Shortage | None:
         """Hold more for an open reservation, or none and say what did not fit."""
-        with self._lock:
+        with self._section:
             return self._ledger.extend(reservation_id, more)
 
     def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
-        """Charge what was used and free the rest; False if it was settled before."""
-        with self._lock:
+        """Charge what was used and free the rest; False if it was settled before.
+
+        Called by a finaliser that interrupts this store on the same thread, it charges a moment
+        later and answers True.
+        """
+        if self._section.inside():
+            self._section.put_off(lambda: self.settle(reservation_id, actual))
+            return True
+        with self._section:
             settled = self._ledger.settle(reservation_id, actual)
             woken = self._serve() if self._waiters else ()
         for waiter in woken:
@@ -130,14 +141,19 @@ class MemoryStore:
 
     def read(self, key: Key) -> Counter:
         """A copy of one counter."""
-        with self._lock:
+        with self._section:
             counter = self._ledger.counters.get(key)
             return replace(counter) if counter else Counter()
 
     def open_reservations(self) -> int:
         """How many reservations are open."""
-        with self._lock:
+        with self._section:
             return len(self._ledger.open)
+
+    def waiting(self) -> int:
+        """How many calls wait for others to settle."""
+        with self._section:
+            return len(self._waiters)
 
     def _try(
         self,
@@ -148,7 +164,7 @@ class MemoryStore:
     ) -> Shortage | None:
         """One attempt; when it is contended, `waiter` (if any) joins the queue."""
         now = self._clock()
-        with self._lock:
+        with self._section:
             woken = self._sweep(now)
             short = self._overtakes(demands) if self._waiters else None
             if short is None:
@@ -198,17 +214,36 @@ class MemoryStore:
 
     def _outcome(self, waiter: _Waiter, short: Shortage, began: float) -> Grant:
         waited_s = self._clock() - began
-        with self._lock:
-            if waiter.done:
-                return Grant(waiter.shortage, waited_s)
-            self._waiters.remove(waiter)
-        return Grant(short, waited_s)
+        return Grant(short if self._leave(waiter) else waiter.shortage, waited_s)
 
     def _give_up(self, waiter: _Waiter) -> None:
         """The caller was interrupted while it waited: leave the queue, or free what was granted."""
-        with self._lock:
-            granted = waiter.done and waiter.shortage is None
-            if not waiter.done:
-                self._waiters.remove(waiter)
-        if granted:
+        if not self._leave(waiter) and waiter.shortage is None:
             self.settle(waiter.reservation_id, lambda _entry: 0)
+
+    def _leave(self, waiter: _Waiter) -> bool:
+        """Take a waiter out of the queue; False if it was served before."""
+        with self._section:
+            if waiter.done:
+                return False
+            self._waiters.remove(waiter)
+            # Those behind it may have waited for nothing but their turn.
+            woken = self._serve()
+        for other in woken:
+            other.wake()
+        return True
+
+
+_stores = WeakSet[MemoryStore]()
+
+
+def _after_fork_in_child() -> None:
+    """A forked child is another process: what its parent has in flight is not its own.
+
+    And a lock may have been held by a thread that does not exist in the child.
+    """
+    for store in list(_stores):
+        store._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
