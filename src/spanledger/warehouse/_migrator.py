@@ -1,0 +1,115 @@
+"""Runs migrations on a warehouse."""
+
+from importlib.metadata import version
+
+from spanledger.warehouse._render import Target, render, statements
+from spanledger.warehouse._sql import read_all_sql, read_sql
+from spanledger.warehouse.client import Warehouse
+from spanledger.warehouse.errors import MigrationFailed, NotMigrated, QueryFailed
+from spanledger.warehouse.migrations import Applied, Migration, from_files, pending
+
+_PACKAGE = "spanledger.warehouse"
+_BOOTSTRAP = "bootstrap.sql"
+
+
+def available() -> list[Migration]:
+    """The migrations of this Spanledger, in their order."""
+    files = read_all_sql(_PACKAGE, "schema")
+    return from_files(file for file in files if file[0] != _BOOTSTRAP)
+
+
+def applied(warehouse: Warehouse) -> list[Applied]:
+    """The migrations that the database records, in their order."""
+    try:
+        rows = warehouse.query(
+            "SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number"
+        )
+    except NotMigrated:
+        return []
+    return [Applied(row["number"], row["name"], row["checksum"]) for row in rows]
+
+
+def plan(warehouse: Warehouse) -> list[Migration]:
+    """The migrations that ``migrate`` would run; changes nothing.
+
+    ``migration.rendered(target(warehouse, cluster))`` gives the SQL of each.
+
+    Raises:
+        NewerSchema: the database is newer than this Spanledger.
+        ChangedMigration: the database's record contradicts the files.
+    """
+    return pending(available(), applied(warehouse))
+
+
+def target(warehouse: Warehouse, cluster: str | None = None) -> Target:
+    """What SQL is rendered for on this warehouse."""
+    return Target(warehouse.database, cluster)
+
+
+def migrate(warehouse: Warehouse, *, cluster: str | None = None) -> list[Migration]:
+    """Bring the database to the newest schema; gives the migrations that were run.
+
+    Safe to run again after a failure, and by several processes at once.
+
+    Args:
+        warehouse: Where; its database is created if it is not there.
+        cluster: Name of the cluster on whose nodes the statements run; None: only here.
+
+    Raises:
+        NewerSchema: the database is newer than this Spanledger.
+        ChangedMigration: the database's record contradicts the files.
+        MigrationFailed: a statement failed.
+    """
+    to_run = plan(warehouse)
+    where = target(warehouse, cluster)
+    if to_run:
+        _run(warehouse, "bootstrap", bootstrap(where))
+    for migration in to_run:
+        _run(warehouse, str(migration), migration.rendered(where))
+        _record(warehouse, migration)
+    return to_run
+
+
+def bootstrap(where: Target) -> list[str]:
+    """The statements that create the database and the record of migrations."""
+    source = read_sql(_PACKAGE, f"schema/{_BOOTSTRAP}")
+    return [render(statement, where) for statement in statements(source)]
+
+
+def require_migrated(warehouse: Warehouse) -> None:
+    """Make sure that the database has the schema that this Spanledger needs.
+
+    Raises:
+        NotMigrated: migrations are pending.
+        NewerSchema: the database is newer than this Spanledger.
+        ChangedMigration: the database's record contradicts the files.
+    """
+    missing = plan(warehouse)
+    if missing:
+        names = ", ".join(str(migration) for migration in missing)
+        raise NotMigrated(
+            f"{warehouse.address} lacks the migrations {names}; run `spanledger migrate`"
+        )
+
+
+def _run(warehouse: Warehouse, name: str, sql: list[str]) -> None:
+    for position, statement in enumerate(sql, start=1):
+        try:
+            warehouse.command(statement, use_database=False)
+        except QueryFailed as error:
+            raise MigrationFailed(
+                f"migration {name} stopped at statement {position} of {len(sql)}, what is before "
+                f"it is kept; remove the cause and run `spanledger migrate` again: {error}"
+            ) from error
+
+
+def _record(warehouse: Warehouse, migration: Migration) -> None:
+    """As VALUES and not as a block: the driver's first block imports pandas, a second of CPU."""
+    warehouse.command(
+        "INSERT INTO schema_migrations (number, name, checksum, version) VALUES "
+        "({number:UInt32}, {name:String}, {checksum:String}, {version:String})",
+        number=migration.number,
+        name=migration.name,
+        checksum=migration.checksum,
+        version=version("spanledger"),
+    )

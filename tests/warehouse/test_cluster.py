@@ -1,0 +1,72 @@
+"""The schema ON CLUSTER with replicated tables, really executed."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from spanledger.warehouse import Warehouse, applied, available, connect, migrate, plan
+from tests._engines import CLUSTER, ClickHouseServer
+from tests.warehouse._processes import migrate_at_once
+from tests.warehouse._rows import call, insert_spans
+
+pytestmark = pytest.mark.storage
+
+
+@pytest.fixture(params=[CLUSTER, "{cluster}"])
+def cluster(request: pytest.FixtureRequest) -> str:
+    """The cluster by its name, and by the server's macro for it."""
+    return str(request.param)
+
+
+@pytest.fixture
+def clustered(cluster_server: ClickHouseServer, cluster: str) -> Iterator[Warehouse]:
+    with connect(cluster_server.url("clustered")) as warehouse:
+        migrate(warehouse, cluster=cluster)
+        yield warehouse
+        warehouse.command(
+            f"DROP DATABASE clustered ON CLUSTER '{cluster}' SYNC", use_database=False
+        )
+
+
+def test_every_table_is_replicated_and_recorded(clustered: Warehouse, cluster: str) -> None:
+    engines = clustered.query(
+        "SELECT name, engine FROM system.tables WHERE database = {db:String} "
+        "AND engine LIKE '%MergeTree'",
+        db=clustered.database,
+    )
+    assert len(engines) > 10
+    assert all(row["engine"].startswith("Replicated") for row in engines)
+    assert [record.number for record in applied(clustered)] == [m.number for m in available()]
+    assert plan(clustered) == []
+    assert migrate(clustered, cluster=cluster) == []
+
+
+def test_the_record_of_migrations_is_shared_by_all_shards(clustered: Warehouse) -> None:
+    (row,) = clustered.query(
+        "SELECT zookeeper_path, replica_name FROM system.replicas "
+        "WHERE database = {db:String} AND table = 'schema_migrations'",
+        db=clustered.database,
+    )
+    assert row["zookeeper_path"].rpartition("/")[0] == "/clickhouse/tables"
+    assert row["replica_name"] == "1_1"
+
+
+def test_calls_count_once_in_replicated_tables_too(clustered: Warehouse) -> None:
+    spans = [call(number, number) for number in range(1, 101)]
+    for part in (spans, spans, spans[:40], list(reversed(spans))):
+        insert_spans(clustered, part, deduplication_token=None)
+    (row,) = clustered.query("SELECT count() AS n, sum(cost_usd) AS cost_usd FROM calls")
+    assert row == {"n": 100, "cost_usd": Decimal("0.000005050")}
+    (landed,) = clustered.query("SELECT count() AS n FROM otel_traces")
+    assert landed == {"n": 240}
+
+
+def test_three_migrators_at_once_on_a_cluster_do_no_damage(
+    cluster_server: ClickHouseServer,
+) -> None:
+    url = cluster_server.url("contested")
+    assert migrate_at_once(url, processes=3, cluster=CLUSTER) == [(0, "")] * 3
+    with connect(url) as warehouse:
+        assert plan(warehouse) == []
+        warehouse.command(f"DROP DATABASE contested ON CLUSTER {CLUSTER} SYNC", use_database=False)
