@@ -1,1 +1,43 @@
+"""The local stack: OTLP in, embedded ClickHouse, no server needed.
 
+>>> from spanledger import stack
+>>> running = stack.start()  # doctest: +SKIP
+>>> running.otlp_endpoint  # doctest: +SKIP
+'http://127.0.0.1:4318'
+"""
+
+from spanledger.stack._files import default_data_dir
+from spanledger.stack._info import StackInfo
+from spanledger.stack._lifecycle import start, status, stop
+from spanledger.stack.errors import (
+    AlreadyRunning,
+    DataDirNotWritable,
+    EngineFailed,
+    EngineMissing,
+    NewerData,
+    PlatformUnsupported,
+    PortTaken,
+    StackError,
+    StartFailed,
+    StartTimedOut,
+    StopTimedOut,
+)
+
+__all__ = [
+    "AlreadyRunning",
+    "DataDirNotWritable",
+    "EngineFailed",
+    "EngineMissing",
+    "NewerData",
+    "PlatformUnsupported",
+    "PortTaken",
+    "StackError",
+    "StackInfo",
+    "StartFailed",
+    "StartTimedOut",
+    "StopTimedOut",
+    "default_data_dir",
+    "start",
+    "status",
+    "stop",
+]
