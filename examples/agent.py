@@ -1,0 +1,1 @@
+../src/spanledger/cli/demo_agent/agent.py

@@ -1,0 +1,46 @@
+"""Amounts for people's eyes. Pure."""
+
+from decimal import Decimal
+
+
+def show_usd(amount: Decimal | None) -> str:
+    """``$0.0012``: every digit, at least cents; ``unpriced`` where it is not known."""
+    if amount is None:
+        return "unpriced"
+    whole, _, fraction = format(amount, "f").partition(".")
+    return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def show_cost(amount: Decimal | None, unpriced_calls: int) -> str:
+    """The known cost, and how many calls are not in it."""
+    if amount is None or not unpriced_calls:
+        return show_usd(amount)
+    return f"{show_usd(amount)} + {unpriced_calls} unpriced"
+
+
+def show_count(number: int) -> str:
+    """``12,345``; nothing for 0, so that tables stay readable."""
+    return f"{number:,}" if number else "–"
+
+
+def show_duration(seconds: float) -> str:
+    """``850 µs``, ``12.3 ms``, ``4.56 s``, ``3 min 07 s``."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def harmless(text: str) -> str:
+    """`text` on one line and without control characters: names come from anywhere, and a
+    terminal obeys escape sequences."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
