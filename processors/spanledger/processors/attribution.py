@@ -1,5 +1,7 @@
 """Every span learns whom it belongs to, and which span of a call is the one that is billed."""
 
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import trace
@@ -21,6 +23,44 @@ _OPENLLMETRY_TYPE = "llm.request.type"
 def gated(context: Context) -> Context:
     """`context` inside which a gate bills one call: spans of that call below it are shadows."""
     return set_value(_GATED, True, context)
+
+
+@dataclass(slots=True)
+class GatedCall:
+    """A call that a gate bills, for spans of the same call that are not around or below it.
+
+    `models`: the names by which such spans may call its model, the one that was asked for and
+    the one that answered.
+    """
+
+    started_ns: int
+    models: set[str]
+
+
+#: The last calls that gates billed in this context, the newest last.
+_recent: ContextVar[tuple[GatedCall, ...]] = ContextVar("spanledger-recent-calls", default=())
+_RECENT = 8
+#: Where the dialects write the model that was asked for, or that answered.
+_MODELS = (semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL, "llm.model_name", "llm.request.model")
+
+
+def note_gated_call(call: GatedCall) -> None:
+    """Remember, in this context, a call that a gate bills."""
+    _recent.set((*_recent.get()[1 - _RECENT :], call))
+
+
+def doubles_a_gated_call(attributes: Any, start_ns: int) -> bool:
+    """Whether an inference span of this context stands for a call that a gate has billed.
+
+    Not every instrumentation has its span open and current while the client works: some make
+    it afterwards, with a start in the past, some never make it current. Such a span covers the
+    start of a gated call of its own model.
+    """
+    models = {str(attributes[name]) for name in _MODELS if name in attributes}
+    return any(
+        call.started_ns >= start_ns and (not models or models & call.models)
+        for call in _recent.get()
+    )
 
 
 def is_inference(attributes: Any) -> bool:
@@ -56,8 +96,9 @@ class AttributionProcessor(SpanProcessor):
             elif parent is not None and parent.kind == "inference":
                 # The inner span is the call; the outer one only wraps it (LangChain over openai).
                 parent_span.set_attribute(semconv.BILLING, "container")
-        if stamp:
-            span.set_attributes(stamp)
+        # What the span's own library says about itself is more exact than where it was made.
+        if new := {name: v for name, v in stamp.items() if name not in (attributes or ())}:
+            span.set_attributes(new)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing: at this point a span can't be changed any more."""

@@ -5,7 +5,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -22,6 +24,9 @@ _log = logging.getLogger("spanledger.export")
 _BATCH = 512
 _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 30.0
+#: Below these an interval of 0 would spin, and a request could not be made at all.
+_MIN_INTERVAL_S = 0.01
+_MIN_TIMEOUT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,9 @@ class Exporter:
     def _start_over(self) -> None:
         """A fresh state: at birth, and in a forked child, which must not send its parent's."""
         self._queue: BoundedQueue[ReadableSpan | Record] = BoundedQueue(self._options.queue_size)
-        self._wake = threading.Event()
+        # Not an event: this one may be set by a finaliser that interrupts the setting.
+        self._wake = SimpleQueue[None]()
+        self._resting = False
         self._idle = threading.Event()
         self._starting = threading.Lock()
         self._worker: threading.Thread | None = None
@@ -70,8 +77,9 @@ class Exporter:
         waiting = self._queue.put(item)
         if self._worker is None:
             self._start()
-        if waiting >= _BATCH:
-            self._wake.set()
+        # While the worker rests after a failure, more spans are no reason to try again.
+        if waiting >= _BATCH and not self._resting:
+            self._wake_up()
 
     def books(self) -> Books:
         """What was accepted, delivered, is still here, was dropped."""
@@ -84,7 +92,7 @@ class Exporter:
         try:
             while len(self._queue) and time.monotonic() < until and self._worker is not None:
                 self._idle.clear()
-                self._wake.set()
+                self._wake_up()
                 self._idle.wait(max(0.0, min(0.05, until - time.monotonic())))
         finally:
             self._flushing = False
@@ -103,24 +111,32 @@ class Exporter:
                 self._target(),
             )
 
+    def _wake_up(self) -> None:
+        if self._wake.empty():
+            self._wake.put(None)
+
     def _start(self) -> None:
-        with self._starting:
-            if self._worker is not None:
-                return
-            worker = threading.Thread(target=self._run, name="spanledger-export", daemon=True)
-            try:
+        # Never waits: another thread is at it, or this one is, interrupted by a finaliser.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._worker is None:
+                worker = threading.Thread(target=self._run, name="spanledger-export", daemon=True)
                 worker.start()
-            except RuntimeError:
-                # The interpreter is shutting down: no new threads; shutdown() counts the rest.
-                return
-            self._worker = worker
+                self._worker = worker
+        except RuntimeError:
+            # The interpreter is shutting down: no new threads; shutdown() counts the rest.
+            return
+        finally:
+            self._starting.release()
 
     # --- the worker's side ------------------------------------------------------------------
 
     def _run(self) -> None:
         """Send for ever. Its own requests are not traced, whatever instruments them."""
+        # Instrumented threads inherit the context of who starts them: a span that has long ended.
+        otel_context.attach(otel_context.Context())
         with suppress_instrumentation():
-            otel_context.attach(otel_context.get_current())
             backoff_s = 0.0
             queue = self._queue
             while self._queue is queue:
@@ -129,8 +145,10 @@ class Exporter:
                 self._idle.set()
 
     def _wait(self, backoff_s: float) -> None:
-        self._wake.wait(max(self._options.interval_s, backoff_s))
-        self._wake.clear()
+        self._resting = backoff_s > 0
+        with suppress(Empty):
+            self._wake.get(timeout=max(self._options.interval_s, backoff_s, _MIN_INTERVAL_S))
+        self._resting = False
 
     def _drain(self, backoff_s: float) -> float:
         """Send batches until nothing waits or one fails; how long to rest before the next."""
@@ -199,9 +217,10 @@ class Exporter:
 
     def _timeout_s(self) -> float:
         """One request may take the set time, but no longer than the process has left."""
-        if self._deadline is None:
-            return self._options.timeout_s
-        return min(self._options.timeout_s, max(0.1, self._deadline - time.monotonic()))
+        longest = self._options.timeout_s
+        if self._deadline is not None:
+            longest = min(longest, self._deadline - time.monotonic())
+        return max(_MIN_TIMEOUT_S, longest)
 
     def _transport_now(self) -> Transport:
         if self._transport is None:

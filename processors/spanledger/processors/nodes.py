@@ -14,8 +14,9 @@ from opentelemetry.trace import Span
 _ATTRIBUTE = "_spanledger_node"
 
 #: All totals of a process change under one lock: a call adds to a handful of nodes in a few
-#: hundred nanoseconds, less than a lock for each node would cost.
-_totals = threading.Lock()
+#: hundred nanoseconds, less than a lock for each node would cost. Re-entrant: the garbage
+#: collector may end a call while this very thread adds another one.
+_totals = threading.RLock()
 
 Kind = Literal["inference", "other"]
 

@@ -82,7 +82,7 @@ def record_calls(provider: TracerProvider) -> None:
 
 def on_new_provider(act: Callable[[TracerProvider], None]) -> None:
     """Call `act` with every provider that is made from now on."""
-    if isinstance(TracerProvider.__init__, wrapt.FunctionWrapper):
+    if _watched():
         return
 
     def made(wrapped: Any, provider: TracerProvider, args: Any, kwargs: Any) -> None:
@@ -97,6 +97,11 @@ def on_new_provider(act: Callable[[TracerProvider], None]) -> None:
 
 def forget_new_providers() -> None:
     """Undo `on_new_provider`."""
-    init = TracerProvider.__init__
-    if isinstance(init, wrapt.FunctionWrapper):
-        TracerProvider.__init__ = init.__wrapped__  # type: ignore[method-assign]  # undoing the wrap
+    if _watched():
+        original = TracerProvider.__dict__["__init__"].__wrapped__
+        TracerProvider.__init__ = original  # type: ignore[method-assign]  # undoing the wrap
+
+
+def _watched() -> bool:
+    # Asked of the class's own table: `TracerProvider.__init__` would be bound, another type.
+    return isinstance(TracerProvider.__dict__["__init__"], wrapt.FunctionWrapper)

@@ -23,12 +23,18 @@ class Books:
 
 
 class BoundedQueue(Generic[T]):
-    """Keeps at most `size` items; when it is full the oldest makes room and is counted."""
+    """Keeps at most `size` items; when it is full the oldest makes room and is counted.
+
+    Items that are on their way (`take`) count too and can't make room, so there may be one
+    more than `size` while all of them are.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = max(1, size)
         # Guards everything below; held for a few hundred nanoseconds, never during I/O.
-        self._lock = threading.Lock()
+        # Re-entrant: the garbage collector may end a span, which is then put here, while this
+        # very thread is in one of the methods.
+        self._lock = threading.RLock()
         self._items: deque[T] = deque()
         self._taken = 0
         self._accepted = 0

@@ -25,6 +25,9 @@ CONTENT = frozenset(
         "gen_ai.prompt",
         "gen_ai.completion",
         "gen_ai.tool.definitions",
+        "gen_ai.event.content",
+        "gen_ai.content.prompt",
+        "gen_ai.content.completion",
         "gen_ai.retrieval.query.text",
         "gen_ai.retrieval.documents",
         "gen_ai.memory.records",
@@ -32,13 +35,26 @@ CONTENT = frozenset(
         semconv.TOOL_RESULT,
     }
 )
-_CONTENT_PREFIXES = ("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.prompt.variable")
+_CONTENT_PREFIXES = ("gen_ai.prompt.", "gen_ai.completion.")
 
 #: Contents of single actions, which `content = "actions"` lets through.
 _ACTION_CONTENT = frozenset({semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT})
 
+#: No prefix of these may be one under which anybody records content: the conventions, and what
+#: was there before them, have content of their own under ``gen_ai.`` and ``mcp.``.
 _ALLOWED_PREFIXES = (
-    "gen_ai.",
+    "gen_ai.agent.",
+    "gen_ai.conversation.",
+    "gen_ai.data_source.",
+    "gen_ai.embeddings.",
+    "gen_ai.openai.",
+    "gen_ai.operation.",
+    "gen_ai.provider.",
+    "gen_ai.request.",
+    "gen_ai.response.",
+    "gen_ai.token.",
+    "gen_ai.usage.",
+    "gen_ai.workflow.",
     "spanledger.",
     "openai.",
     "aws.",
@@ -53,11 +69,11 @@ _ALLOWED_PREFIXES = (
     "faas.",
     "host.",
     "k8s.",
-    "mcp.",
+    "mcp.method.",
+    "mcp.protocol.",
     "network.",
     "os.",
     "otel.",
-    "rpc.",
     "server.",
     "client.",
     "service.",
@@ -85,6 +101,15 @@ _ALLOWED = frozenset(
         "db.system",
         "db.system.name",
         "event.name",
+        "gen_ai.evaluation.name",
+        "gen_ai.evaluation.score.label",
+        "gen_ai.evaluation.score.value",
+        "gen_ai.output.type",
+        "gen_ai.system",
+        semconv.TOOL_NAME,
+        semconv.TOOL_TYPE,
+        semconv.TOOL_CALL_ID,
+        semconv.TOOL_DESCRIPTION,
         "http.method",
         "http.request.method",
         "http.request.resend_count",
@@ -96,6 +121,9 @@ _ALLOWED = frozenset(
         "llm.provider",
         "llm.request.type",
         "llm.system",
+        "mcp.request.id",
+        "mcp.resource.uri",
+        "mcp.session.id",
         "messaging.destination.name",
         "messaging.operation.name",
         "messaging.system",
@@ -105,6 +133,12 @@ _ALLOWED = frozenset(
         "process.runtime.description",
         "process.runtime.name",
         "process.runtime.version",
+        "rpc.grpc.status_code",
+        "rpc.method",
+        "rpc.response.status_code",
+        "rpc.service",
+        "rpc.system",
+        "rpc.system.name",
         "traceloop.entity.name",
         "traceloop.span.kind",
         "traceloop.workflow.name",
@@ -163,9 +197,11 @@ def redactor(secrets: Sequence[str]) -> Callable[[str], str]:
 
 
 def redact_value(value: Any, redact: Callable[[str], str]) -> Any:
-    """An attribute's value, a text or a sequence of texts, without secrets."""
+    """An attribute's value, a text or texts in lists and tables, without secrets."""
     if isinstance(value, str):
         return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(name)): redact_value(item, redact) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redact(item) if isinstance(item, str) else item for item in value]
+        return [redact_value(item, redact) for item in value]
     return value

@@ -11,19 +11,25 @@ import wrapt
 from opentelemetry.sdk.trace import Span as SdkSpan
 
 from spanledger import semconv
+from spanledger.processors.attribution import doubles_a_gated_call, is_inference
 from spanledger.processors.nodes import Node, node_of
 
 
 def install() -> None:
     """Wrap `Span.end` once; a second call does nothing."""
-    if not isinstance(SdkSpan.end, wrapt.FunctionWrapper):
+    if not _installed():
         wrapt.wrap_function_wrapper(SdkSpan, "end", _end)
 
 
 def uninstall() -> None:
     """Put the SDK's own method back."""
-    if isinstance(SdkSpan.end, wrapt.FunctionWrapper):
-        SdkSpan.end = SdkSpan.end.__wrapped__  # type: ignore[method-assign]  # undoing the wrap
+    if _installed():
+        SdkSpan.end = SdkSpan.__dict__["end"].__wrapped__  # type: ignore[method-assign]  # undoing the wrap
+
+
+def _installed() -> bool:
+    # Asked of the class's own table: `SdkSpan.end` would be bound, which is another type.
+    return isinstance(SdkSpan.__dict__["end"], wrapt.FunctionWrapper)
 
 
 def _end(wrapped: Any, span: SdkSpan, args: Any, kwargs: Any) -> Any:
@@ -40,8 +46,17 @@ def _before_end(span: SdkSpan, node: Node) -> None:
     if node.on_end is not None:
         on_end, node.on_end = node.on_end, None
         on_end(span)
+    elif _is_unclaimed_double(span):
+        span.set_attribute(semconv.BILLING, "shadow")
     if node.calls and node.kind != "inference":
         span.set_attributes(subtree_attributes(node))
+
+
+def _is_unclaimed_double(span: SdkSpan) -> bool:
+    attributes = span.attributes or {}
+    if semconv.BILLING in attributes or not is_inference(attributes):
+        return False
+    return doubles_a_gated_call(attributes, span.start_time or 0)
 
 
 def subtree_attributes(node: Node) -> dict[str, int]:

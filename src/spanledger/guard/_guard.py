@@ -22,6 +22,8 @@ from spanledger.guard.policy import Budget, Policy
 from spanledger.guard.stores import Grant, MemoryStore, Store
 from spanledger.guard.windows import bounds
 
+_KEEP_S = 86_400
+
 
 class BudgetState(NamedTuple):
     """One counter of one budget, in the metric's unit."""
@@ -195,6 +197,10 @@ class Guard:
         cached = self._windows.get(budget.name)
         if cached is None or not cached[0] <= now < cached[1]:
             start, end = bounds(now, budget.window, budget.zone)
+            if cached is not None and cached[0] < start:
+                # A day is kept in any case, and the last window: a clock that is set back finds
+                # what was spent, and memory is bounded.
+                self.store.forget(budget.name, min(cached[0], start - _KEEP_S))
             cached = (start, float("inf") if end is None else end)
             self._windows[budget.name] = cached
         return Key(budget.name, value, cached[0])
@@ -245,7 +251,7 @@ class Guard:
             reserved=short.reserved,
             asked=short.demand.amount,
             retry_after_s=None if contended or end is None else max(0.0, end - now),
-            advice=_advice(call, short, budget),
+            advice=_CUT_ADVICE if reason == "stream_exhausted" else _advice(call, short, budget),
         )
 
     def _tell(
@@ -281,6 +287,9 @@ class Guard:
 
 def _scope(budget: Budget, value: str) -> str:
     return budget.scope if budget.scope == "global" else f"{budget.scope} {value}"
+
+
+_CUT_ADVICE = "The answer outgrew what the call had reserved: set max_tokens, or raise the limit."
 
 
 def _advice(call: Call, short: Shortage, budget: Budget) -> str:

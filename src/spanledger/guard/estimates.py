@@ -29,6 +29,11 @@ def estimate(
     texts, plus the framing that the caller added, can't be too low for text. Output: what the
     request allows for each choice, else the model's own limit, else `ASSUMED_OUTPUT_TOKENS`.
     """
+    # What makes no sense is the provider's to refuse; reserving less than nothing for it would
+    # make room for other calls meanwhile.
+    if max_output_tokens is not None and max_output_tokens < 0:
+        max_output_tokens = None
+    choices = max(1, choices)
     output_tokens, method = _output(provider, model, operation, max_output_tokens, choices)
     cost = pricing.ceiling(provider, model, input_bytes, output_tokens, at=at, text_only=True)
     return Estimate(input_bytes, output_tokens, cost, f"input:bytes output:{method}")

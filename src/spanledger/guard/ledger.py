@@ -158,10 +158,16 @@ class Ledger:
         return late
 
     def forget(self, ended: Callable[[Key], bool]) -> None:
-        """Drop counters of ended windows that nothing open refers to."""
+        """Drop counters of ended windows that nothing open refers to.
+
+        A swept reservation on such a counter stays charged in full: nobody asks for it any more.
+        """
         keep = {entry.key for held in self.open.values() for entry in held.entries}
         for key in [k for k in self.counters if k not in keep and ended(k)]:
             del self.counters[key]
+        for rid, entries in list(self.swept.items()):
+            if any(entry.key not in self.counters for entry in entries):
+                del self.swept[rid]
 
     def _counter(self, key: Key) -> Counter:
         counter = self.counters.get(key)

@@ -1,12 +1,14 @@
 """Spans of sessions, agents and tools, entered like any context manager."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from spanledger import semconv
@@ -34,12 +36,9 @@ class Tracked:
     def __enter__(self) -> Self:
         if not self._entered.acquire(blocking=False):
             raise RuntimeError(f"{self._name!r} is already entered; make another one for each use")
-        tracer = trace.get_tracer(_SCOPE_NAME)
         # The scope goes in first, so that processors see it when the span starts.
         parent = in_scope(self._scope)
-        self.span = tracer.start_span(
-            self._name, parent, kind=SpanKind.INTERNAL, attributes=self._attributes
-        )
+        self.span = self._start(parent)
         self._token = otel_context.attach(trace.set_span_in_context(self.span, parent))
         return self
 
@@ -54,6 +53,29 @@ class Tracked:
         self.span.end()
         otel_context.detach(self._token)
         self._entered.release()
+
+    @contextmanager
+    def alone(self) -> Iterator[Span]:
+        """The span without its scope: what is current stays current.
+
+        For generators: between two steps the caller goes on with work of its own, in the same
+        context, and that work is not the generator's.
+        """
+        span = self._start(in_scope(self._scope))
+        try:
+            yield span
+        except GeneratorExit:  # the caller had enough; nothing failed
+            raise
+        except BaseException as error:
+            record_error(span, error)
+            raise
+        finally:
+            span.end()
+
+    def _start(self, parent: Context) -> Span:
+        return trace.get_tracer(_SCOPE_NAME).start_span(
+            self._name, parent, kind=SpanKind.INTERNAL, attributes=self._attributes
+        )
 
 
 def record_error(span: Span, error: BaseException) -> None:

@@ -4,7 +4,8 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from spanledger import semconv
@@ -23,7 +24,8 @@ def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = No
     """Trace a function, plain or async, as a tool of the agent that calls it.
 
     The span carries a hash of the arguments, never the arguments. What the function returns
-    and raises is left as it is.
+    and raises is left as it is. The span of a generator is open from its first step to its
+    last, and is not the parent of what the generator does: its steps run among the caller's.
 
     >>> @tool
     ... def look_up(word: str) -> str:
@@ -44,19 +46,53 @@ def _traced(function: Callable[P, R], name: str) -> Callable[P, R]:
             current_scope(),
         )
 
+    wrap = _wrapper_for(function)
+    return cast("Callable[P, R]", functools.wraps(function)(wrap(function, start)))
+
+
+_Start = Callable[[Sequence[Any], Mapping[str, Any]], Tracked]
+_Any = Callable[..., Any]
+
+
+def _wrapper_for(function: _Any) -> Callable[[_Any, _Start], _Any]:
+    """A function stays of its kind: frameworks look at it before they call it."""
     if inspect.iscoroutinefunction(function):
+        return _coroutine
+    if inspect.isgeneratorfunction(function):
+        return _generator
+    return _async_generator if inspect.isasyncgenfunction(function) else _plain
 
-        @functools.wraps(function)
-        async def traced_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with start(args, kwargs):
-                return await function(*args, **kwargs)
 
-        return cast("Callable[P, R]", traced_async)
-
-    @functools.wraps(function)
-    def traced(*args: P.args, **kwargs: P.kwargs) -> R:
+def _plain(function: _Any, start: _Start) -> _Any:
+    def traced(*args: Any, **kwargs: Any) -> Any:
         with start(args, kwargs):
             return function(*args, **kwargs)
+
+    return traced
+
+
+def _coroutine(function: _Any, start: _Start) -> _Any:
+    async def traced(*args: Any, **kwargs: Any) -> Any:
+        with start(args, kwargs):
+            return await function(*args, **kwargs)
+
+    return traced
+
+
+def _generator(function: _Any, start: _Start) -> _Any:
+    def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with start(args, kwargs).alone():
+            return (yield from function(*args, **kwargs))
+
+    return traced
+
+
+def _async_generator(function: _Any, start: _Start) -> _Any:
+    async def traced(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        with start(args, kwargs).alone():
+            async with aclosing(function(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
 
     return traced
 
@@ -82,11 +118,21 @@ def arguments_hash(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     What JSON can't hold counts by its type only: a default ``repr`` holds a memory address and
     would make every call look different.
     """
-    canonical = json.dumps(
-        [list(args), dict(kwargs)],
-        sort_keys=True,
-        separators=(",", ":"),
-        default=lambda value: f"<{type(value).__qualname__}>",
-        skipkeys=True,
-    )
+    try:
+        canonical = _canonical([list(args), dict(kwargs)])
+    except (TypeError, ValueError, RecursionError):
+        # Names of several types, a circle, a nesting deeper than the stack: the tool must run.
+        canonical = _canonical(
+            [[_type_name(a) for a in args], {name: _type_name(a) for name, a in kwargs.items()}]
+        )
     return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), default=_type_name, skipkeys=True
+    )
+
+
+def _type_name(value: object) -> str:
+    return f"<{type(value).__qualname__}>"

@@ -14,7 +14,7 @@ class Section:
     a step asks `inside` first, and is put off until the thread has left.
     """
 
-    __slots__ = ("_depth", "_late", "_lock", "_owner")
+    __slots__ = ("_catching_up", "_depth", "_late", "_lock", "_owner")
 
     def __init__(self) -> None:
         # Re-entrant: the collector may also run when the lock is taken and the owner not noted
@@ -23,6 +23,9 @@ class Section:
         self._owner = 0
         self._depth = 0
         self._late: deque[Callable[[], object]] = deque()
+        # Held, without ever waiting for it, by who runs the late steps: such a step enters and
+        # leaves the section itself, and must not run the next ones one level deeper.
+        self._catching_up = threading.Lock()
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -36,8 +39,12 @@ class Section:
             return
         self._owner = 0
         self._lock.release()
-        if self._late:
-            self._catch_up()
+        # Looked at again after the release: one more may have come in between.
+        while self._late and self._catching_up.acquire(blocking=False):
+            try:
+                self._catch_up()
+            finally:
+                self._catching_up.release()
 
     def inside(self) -> bool:
         """Whether this very thread is in the locked part: then it was interrupted there."""
@@ -48,9 +55,5 @@ class Section:
         self._late.append(step)
 
     def _catch_up(self) -> None:
-        while True:
-            try:
-                step = self._late.popleft()
-            except IndexError:  # all done, some of it perhaps by another thread
-                return
-            step()
+        while self._late:
+            self._late.popleft()()

@@ -145,6 +145,11 @@ class MemoryStore:
             counter = self._ledger.counters.get(key)
             return replace(counter) if counter else Counter()
 
+    def forget(self, rule: str, before: int) -> None:
+        """Drop what no open call holds of a rule's windows that began before (epoch seconds)."""
+        with self._section:
+            self._ledger.forget(lambda key: key.rule == rule and key.window_start < before)
+
     def open_reservations(self) -> int:
         """How many reservations are open."""
         with self._section:

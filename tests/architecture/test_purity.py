@@ -1,0 +1,68 @@
+"""Tables and arithmetic know no clock, no lock, no I/O and no OpenTelemetry."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.architecture._imports import REPOSITORY, imported
+
+PURE = (
+    "src/spanledger/guard/decision.py",
+    "src/spanledger/guard/ledger.py",
+    "src/spanledger/guard/policy.py",
+    "src/spanledger/guard/windows.py",
+    "src/spanledger/pricing/_match.py",
+    "src/spanledger/pricing/_table.py",
+    "instrumentation/spanledger/instrumentation/_facts.py",
+    "instrumentation/spanledger/instrumentation/_failures.py",
+    "instrumentation/spanledger/instrumentation/anthropic.py",
+    "instrumentation/spanledger/instrumentation/openai.py",
+    "processors/spanledger/processors/endpoint.py",
+    "processors/spanledger/processors/redaction.py",
+)
+FORBIDDEN = frozenset(
+    {
+        "asyncio",
+        "io",
+        "logging",
+        "opentelemetry",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "socket",
+        "subprocess",
+        "sys",
+        "threading",
+        "time",
+        "uuid",
+    }
+)
+#: Names of environment variables, and nothing else: the values come in as arguments.
+ONLY_NAMES = "opentelemetry.sdk.environment_variables."
+#: Calls that read a clock or a file without any import of their own.
+READS = frozenset({"now", "utcnow", "today", "open"})
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_file_imports_nothing_that_has_side_effects(name: str) -> None:
+    """What it needs of the world is an argument."""
+    wrong = [
+        f"{name}:{line} imports {module}"
+        for line, module in imported(REPOSITORY / name)
+        if module.split(".")[0] in FORBIDDEN and not module.startswith(ONLY_NAMES)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_file_reads_no_clock_and_no_file(name: str) -> None:
+    """`datetime.now()` would be a clock that no test can set."""
+    tree = ast.parse(Path(REPOSITORY / name).read_text(encoding="utf-8"))
+    called = [
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    ]
+    assert not READS & set(called)

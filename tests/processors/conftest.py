@@ -1,0 +1,3 @@
+from spanledger.testing.pytest_plugin import otlp_server
+
+__all__ = ["otlp_server"]
