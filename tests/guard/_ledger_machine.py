@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from spanledger.guard.ledger import Demand, Entry, Key, Ledger, Shortage
+from spanledger.guard.ledger import Demand, Key, Ledger, Shortage
 
 LIMITS = {Key(f"rule-{i}", "", 0): limit for i, limit in enumerate((60, 5, 200, 20, 0))}
 KEYS = list(LIMITS)
@@ -169,7 +169,7 @@ class NoReservation(Ledger):
 class SettlesTwice(Ledger):
     """Forgets to forget a settled reservation."""
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         held = self.open.get(reservation_id)
         settled = super().settle(reservation_id, actual)
         if held is not None:
@@ -193,7 +193,7 @@ class ReservesInPart(Ledger):
 class LeaksOnRelease(Ledger):
     """Keeps what a call held that used nothing."""
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         held = self.open.get(reservation_id)
         if held is not None and not any(actual(entry) for entry in held.entries):
             del self.open[reservation_id]
@@ -216,7 +216,7 @@ class SweepsToZero(Ledger):
 class ClampsToEstimate(Ledger):
     """Charges no more than was reserved."""
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         return super().settle(reservation_id, lambda entry: min(entry.amount, actual(entry)))
 
 
@@ -224,7 +224,7 @@ class ExtendsInPart(Ledger):
     """Holds more on some counters of a call and not on the others."""
 
     def extend(
-        self, reservation_id: str, more: Callable[[Entry], Demand | None]
+        self, reservation_id: str, more: Callable[[Demand], Demand | None]
     ) -> Shortage | None:
         held = self.open.get(reservation_id)
         for entry in held.entries if held else ():
@@ -240,7 +240,7 @@ class ExtendsInPart(Ledger):
 class NeverCorrects(Ledger):
     """Keeps the full charge when a late settlement says that less was used."""
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         if self.swept.pop(reservation_id, None) is not None:
             return True
         return super().settle(reservation_id, actual)

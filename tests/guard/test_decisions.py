@@ -1,7 +1,6 @@
 """Decisions and refusals as values, and the exceptions that they become."""
 
 import pickle
-from dataclasses import FrozenInstanceError
 from typing import get_args
 
 import pytest
@@ -165,7 +164,7 @@ def test_the_time_to_wait_is_shown_in_a_fitting_unit(seconds: float, shown: str)
 def test_decisions_are_frozen() -> None:
     """They are handed to listeners on other threads."""
     decision = Guard().admit(call())
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         decision.waited_s = 1.0  # type: ignore[misc]  # what must not work
 
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from spanledger.guard import MemoryStore
-from spanledger.guard.ledger import Counter, Demand, Entry, Key
+from spanledger.guard.ledger import Counter, Demand, Key
 from spanledger.guard.stores import Grant
 from spanledger.testing.clock import TickingClock
 from tests.guard._wait import InThread, until
@@ -199,7 +199,7 @@ def test_a_stream_holds_more_or_nothing() -> None:
     _reserve(store, "r", _demand(5, A), _demand(5, B))
     _reserve(store, "other", _demand(4, B))
 
-    def more(entry: Entry) -> Demand:
+    def more(entry: Demand) -> Demand:
         return _demand(2, entry.key)
 
     short = store.extend("r", more)
@@ -352,7 +352,7 @@ def test_a_forked_child_has_the_sums_and_none_of_the_open_calls() -> None:
     _reserve(store, "open", _demand(6))
     held, go_on = threading.Event(), threading.Event()
 
-    def hold(_entry: Entry) -> None:
+    def hold(_entry: Demand) -> None:
         held.set()
         go_on.wait(LONG_S)
 
@@ -401,7 +401,7 @@ def test_a_finaliser_that_settles_inside_the_store_does_not_hang() -> None:
     _reserve(store, "mine", _demand(3))
     seen = []
 
-    def collect(_entry: Entry) -> int:
+    def collect(_entry: Demand) -> int:
         _garbage(store.settle, "abandoned", lambda _: 1)
         gc.collect()
         # Nothing may change under the feet of the settlement that was interrupted.
@@ -421,7 +421,7 @@ def test_a_finaliser_that_settles_inside_an_extension_lets_waiters_through() -> 
     _reserve(store, "mine", _demand(4))
     waiter = _waits(store, "next", _demand(5))
 
-    def collect(_entry: Entry) -> None:
+    def collect(_entry: Demand) -> None:
         _garbage(store.settle, "abandoned", lambda _: 1)
         gc.collect()
 

@@ -17,7 +17,7 @@ from spanledger.guard.decision import (
     Spending,
 )
 from spanledger.guard.events import EventKind, GuardEvent, Listener, tell
-from spanledger.guard.ledger import Demand, Entry, Key, Shortage
+from spanledger.guard.ledger import Demand, Key, Shortage
 from spanledger.guard.policy import Budget, Policy
 from spanledger.guard.stores import Grant, MemoryStore, Store
 from spanledger.guard.windows import bounds
@@ -105,7 +105,7 @@ class Guard:
         limits = {budget.name: budget for budget in self.policy.budgets}
         amounts = {"tokens": tokens, "cost": cost_nano_usd}
 
-        def more(entry: Entry) -> Demand | None:
+        def more(entry: Demand) -> Demand | None:
             budget = limits.get(entry.key.rule)
             amount = amounts.get(entry.metric, 0)
             if budget is None or not amount:
@@ -156,7 +156,7 @@ class Guard:
                 budget,
                 value,
                 *bounds(now, budget.window, budget.zone),
-                *self._read(self._key(budget, value, now)),
+                *self._read(Key(budget.name, value, self._window_start(budget, now))),
             )
             for budget in self.policy.budgets
             for value in budget.values(call)
@@ -181,19 +181,17 @@ class Guard:
 
     def _demands(self, call: Call, now: float) -> list[Demand]:
         estimate = call.estimate
-        return [
-            Demand(
-                self._key(budget, value, now),
-                budget.metric,
-                budget.limit,
-                estimate.amount(budget.metric),
-            )
-            for budget in self.policy.budgets
-            for value in budget.values(call)
-        ]
+        demands = []
+        for budget in self.policy.budgets:
+            start = self._window_start(budget, now)
+            amount = estimate.amount(budget.metric)
+            for value in budget.values(call):
+                key = Key(budget.name, value, start)
+                demands.append(Demand(key, budget.metric, budget.limit, amount))
+        return demands
 
-    def _key(self, budget: Budget, value: str, now: float) -> Key:
-        """The counter's key. The window is computed once and kept until it ends."""
+    def _window_start(self, budget: Budget, now: float) -> int:
+        """Start of the present window: computed once and kept until it ends."""
         cached = self._windows.get(budget.name)
         if cached is None or not cached[0] <= now < cached[1]:
             start, end = bounds(now, budget.window, budget.zone)
@@ -203,7 +201,7 @@ class Guard:
                 self.store.forget(budget.name, min(cached[0], start - _KEEP_S))
             cached = (start, float("inf") if end is None else end)
             self._windows[budget.name] = cached
-        return Key(budget.name, value, cached[0])
+        return cached[0]
 
     def _refused_unseen(self, call: Call) -> Refusal | None:
         """Refusals that need no look at the ledger."""

@@ -1,7 +1,11 @@
-"""What the guard says about a call: frozen values that carry their reason. Pure."""
+"""What the guard says about a call: frozen values that carry their reason. Pure.
+
+The values that every call makes are named tuples: a frozen dataclass takes more than twice as
+long to make (0.9 against 0.4 µs for nine fields), and a call makes five of them.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spanledger.guard import errors
 
@@ -29,8 +33,7 @@ _EXCEPTIONS: dict[str, type[errors.SpanledgerRefusal]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What a call may use at the most, and how that was found.
 
     `cost_nano_usd` is None when the model has no price.
@@ -50,8 +53,7 @@ class Estimate:
         return self.cost_nano_usd or 0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One provider request attempt, as the guard sees it.
 
     `agents` is the path from the outermost agent to the one that calls: a call counts against
@@ -142,8 +144,7 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """What an admitted call holds. `nothing_held` calls have no rule to settle with."""
 
     id: str
@@ -154,8 +155,7 @@ class Reservation:
     """Wall-clock time of the admission, in seconds since the epoch; fixes the windows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer to one admission: exactly one of `reservation` and `refusal` is set."""
 
     call: Call
@@ -182,8 +182,7 @@ class Decision:
         raise self.refusal.error()
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(NamedTuple):
     """What an attempt really used, to settle with.
 
     `tokens` or `cost_nano_usd` None: not known, so rules on it keep what was reserved.

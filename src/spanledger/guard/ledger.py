@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What one call asks of one counter."""
+    """What one call asks of one counter, and holds on it while it is open."""
 
     key: Key
     metric: Metric
@@ -46,14 +46,6 @@ class Shortage(NamedTuple):
     kind: Literal["exhausted", "contended"]
 
 
-class Entry(NamedTuple):
-    """What an open reservation holds on one counter."""
-
-    key: Key
-    metric: Metric
-    amount: int
-
-
 @dataclass(slots=True)
 class Counter:
     """Spent and reserved, in the metric's unit."""
@@ -66,7 +58,7 @@ class Counter:
 class Open:
     """An open reservation and the moment its lease ends (same clock as `now`, seconds)."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Demand, ...]
     lease_until: float
 
 
@@ -77,7 +69,7 @@ class Ledger:
     counters: dict[Key, Counter] = field(default_factory=dict)
     open: dict[str, Open] = field(default_factory=dict)
     #: What a swept reservation was charged, so that a late settlement can correct it.
-    swept: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    swept: dict[str, tuple[Demand, ...]] = field(default_factory=dict)
 
     def shortage(self, demands: Iterable[Demand]) -> Shortage | None:
         """The first demand that does not fit; an exhausted one before a contended one."""
@@ -99,15 +91,13 @@ class Ledger:
             return None
         if (short := self.shortage(demands)) is not None:
             return short
-        entries = []
-        for key, metric, _limit, amount in demands:
+        for key, _metric, _limit, amount in demands:
             self._counter(key).reserved += amount
-            entries.append(Entry(key, metric, amount))
-        self.open[reservation_id] = Open(tuple(entries), lease_until)
+        self.open[reservation_id] = Open(tuple(demands), lease_until)
         return None
 
     def extend(
-        self, reservation_id: str, more: Callable[[Entry], Demand | None]
+        self, reservation_id: str, more: Callable[[Demand], Demand | None]
     ) -> Shortage | None:
         """Hold more on counters that a reservation already holds, or none. Unknown id: nothing."""
         held = self.open.get(reservation_id)
@@ -124,7 +114,7 @@ class Ledger:
         )
         return None
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         """Turn what is held into what was used. False if the id is not open (already settled).
 
         A reservation whose lease ran out was charged in full; settling it corrects the sums.

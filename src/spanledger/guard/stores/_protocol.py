@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from spanledger.guard.ledger import Counter, Demand, Entry, Key, Shortage
+from spanledger.guard.ledger import Counter, Demand, Key, Shortage
 
 
 class Grant(NamedTuple):
@@ -32,10 +32,10 @@ class Store(Protocol):
     ) -> Grant: ...
 
     def extend(
-        self, reservation_id: str, more: Callable[[Entry], Demand | None]
+        self, reservation_id: str, more: Callable[[Demand], Demand | None]
     ) -> Shortage | None: ...
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool: ...
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool: ...
 
     def read(self, key: Key) -> Counter: ...
 

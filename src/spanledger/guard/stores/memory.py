@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from weakref import WeakSet
 
-from spanledger.guard.ledger import Counter, Demand, Entry, Key, Ledger, Shortage
+from spanledger.guard.ledger import Counter, Demand, Key, Ledger, Shortage
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._section import Section
 
@@ -117,13 +117,13 @@ class MemoryStore:
         return self._outcome(waiter, short, began)
 
     def extend(
-        self, reservation_id: str, more: Callable[[Entry], Demand | None]
+        self, reservation_id: str, more: Callable[[Demand], Demand | None]
     ) -> Shortage | None:
         """Hold more for an open reservation, or none and say what did not fit."""
         with self._section:
             return self._ledger.extend(reservation_id, more)
 
-    def settle(self, reservation_id: str, actual: Callable[[Entry], int]) -> bool:
+    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         """Charge what was used and free the rest; False if it was settled before.
 
         Called by a finaliser that interrupts this store on the same thread, it charges a moment
