@@ -1,13 +1,16 @@
-"""Observers of response bodies: they notice a close by any road, and read raw responses.
+"""Observers of response bodies: they notice a close by any road, and read what nobody parses.
 
 ``close`` of a client's stream, of its helper objects and of the response itself all end in
-``close`` of the body, so that is where a stream that is left early is noticed. Where the
-caller asked for the raw response, the bytes are all there is to read.
+``close`` of the body, so that is where a stream that is left early is noticed. Bytes that are
+not read by our observer of the parsed stream are read here: the caller asked for the raw
+response, or a helper (of older anthropic clients, of other instrumentations) builds a stream
+of its own over it.
 """
 
 import functools
 import json
 import sys
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -27,7 +30,7 @@ class BodyReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+        """Take the next bytes of the body. Raises the refusal if the stream must be cut."""
         if not self._readable:
             return
         self._buffer += data
@@ -41,7 +44,9 @@ class BodyReader:
         self._buffer = bytearray(rest)
         for line in lines:
             if line.startswith(b"data:") and (chunk := _parsed(line[5:])) is not None:
-                self._exchange.chunk(chunk)
+                refusal = self._exchange.chunk(chunk)
+                if refusal is not None:
+                    raise refusal
 
     def end(self) -> None:
         """The body is complete."""
@@ -63,7 +68,7 @@ def _parsed(data: bytes) -> Any:
 class _Observed:
     """What the two kinds of body have in common."""
 
-    def __init__(self, inner: Any, exchange: Exchange, reader: BodyReader | None) -> None:
+    def __init__(self, inner: Any, exchange: Exchange, reader: BodyReader) -> None:
         self._inner = inner
         self._exchange = exchange
         self._reader = reader
@@ -74,12 +79,23 @@ class _Observed:
             raise AttributeError(name)
         return getattr(self._inner, name)
 
+    def __del__(self) -> None:
+        # The response was forgotten: nobody can read it any more.
+        self._exchange.abandoned()
+
+    def _feed(self, data: bytes) -> None:
+        if not self._exchange.reading:
+            self._reader.feed(data)
+
     def _ended(self) -> None:
-        if self._reader is not None:
+        if not self._exchange.reading:
             self._reader.end()
 
+    def _failed(self, error: Exception) -> None:
+        if not self._exchange.reading:
+            self._exchange.failed(error)
+
     def _closed(self) -> None:
-        # With a reader at work the bytes are the stream: a close before the end leaves it.
         self._exchange.closed()
 
 
@@ -89,10 +105,13 @@ def _body_classes(package: str) -> tuple[type[Any], type[Any]]:
 
     class ObservedBody(_Observed, httpx.SyncByteStream):  # type: ignore[name-defined,misc]  # a module found at run time
         def __iter__(self) -> Iterator[bytes]:
-            for data in self._inner:
-                if self._reader is not None:
-                    self._reader.feed(data)
-                yield data
+            try:
+                for data in self._inner:
+                    self._feed(data)
+                    yield data
+            except Exception as error:
+                self._failed(error)
+                raise
             self._ended()
 
         def close(self) -> None:
@@ -101,10 +120,13 @@ def _body_classes(package: str) -> tuple[type[Any], type[Any]]:
 
     class ObservedAsyncBody(_Observed, httpx.AsyncByteStream):  # type: ignore[name-defined,misc]  # a module found at run time
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            async for data in self._inner:
-                if self._reader is not None:
-                    self._reader.feed(data)
-                yield data
+            try:
+                async for data in self._inner:
+                    self._feed(data)
+                    yield data
+            except Exception as error:
+                self._failed(error)
+                raise
             self._ended()
 
         async def aclose(self) -> None:
@@ -117,12 +139,14 @@ def _body_classes(package: str) -> tuple[type[Any], type[Any]]:
 _classes = functools.lru_cache(maxsize=4)(_body_classes)
 
 
-def observe_body(response: Any, exchange: Exchange, *, asynchronous: bool, raw: bool) -> None:
+def observe_body(response: Any, exchange: Exchange, *, asynchronous: bool) -> None:
     """Put an observer on the body of an HTTP response that is still to be read."""
     package = type(response).__module__.partition(".")[0]
     cls = _classes(package)[asynchronous]
-    reader = _reader(response, exchange) if raw else None
-    response.stream = cls(response.stream, exchange, reader)
+    response.stream = cls(response.stream, exchange, _reader(response, exchange))
+    # Weak: the body belongs to the response and holds the exchange.
+    weak = weakref.ref(response)
+    exchange.is_readable = lambda: (held := weak()) is not None and not held.is_closed
 
 
 def _reader(response: Any, exchange: Exchange) -> BodyReader:

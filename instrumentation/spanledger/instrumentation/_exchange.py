@@ -11,6 +11,8 @@ import random
 import sys
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -42,8 +44,9 @@ from spanledger.instrumentation._facts import (
 )
 from spanledger.instrumentation._failures import Charge, charge_of, charge_of_status, status_of
 from spanledger.instrumentation._metrics import record_call
+from spanledger.instrumentation._safely import refuse_where_limits_hold, safely
 from spanledger.processors import providers
-from spanledger.processors.attribution import gated
+from spanledger.processors.attribution import GatedCall, gated, note_gated_call
 from spanledger.processors.nodes import Node, node_of
 from spanledger.track import current_scope
 from spanledger.usage import MISSING, Usage
@@ -55,6 +58,17 @@ _NO_ESTIMATE = Estimate(0, 0, None, "none")
 
 #: A stream that holds no firm output limit asks for this many tokens more at a time.
 _EXTENSION_TOKENS = 1024
+
+#: Streams that somebody may still read.
+_open_streams: "weakref.WeakSet[Exchange]" = weakref.WeakSet()
+
+
+def end_open_streams() -> None:
+    """The process ends: what is still held by somebody will not be read any more."""
+    for exchange in list(_open_streams):
+        exchange.abandoned()
+        if exchange.span.is_recording():
+            exchange.span.end()
 
 
 class Exchange:
@@ -71,6 +85,8 @@ class Exchange:
         #: The consumer waits inside the stream; a close at this moment is the client's own.
         self.reading = False
         self.hides_usage_chunk = False
+        #: Whether somebody can still read the response.
+        self.is_readable: Callable[[], bool] = lambda: False
         self._guard: Guard = current()
         self._scope = current_scope()
         self._call_id = f"{random.getrandbits(128):032x}"
@@ -84,6 +100,8 @@ class Exchange:
         self._first_chunk_ns: int | None = None
         self._sent = True
         self._once = threading.Lock()
+        self._noted = GatedCall(self._started_ns, {request.model})
+        note_gated_call(self._noted)
         self._claim_span()
 
     # --- before it is sent ----------------------------------------------------------------
@@ -96,7 +114,8 @@ class Exchange:
         if node is None:
             span = _spans.start_span(self.request)
             node = node_of(span)
-        else:
+        if node is not None:
+            # It also says that the span is taken, to a call from inside this one.
             node.on_end = self._span_ends
         self.span = span
         self._node: Node | None = node
@@ -108,11 +127,18 @@ class Exchange:
 
     def admit(self) -> None:
         """Ask the guard for this attempt. Raises the refusal if there is no room."""
-        self._decided(self._guard.admit(self._call()))
+        decision = safely(lambda: self._guard.admit(self._call()))
+        if decision is not None:
+            self._decided(decision)
 
     async def admit_async(self) -> None:
         """`admit` without blocking the event loop."""
-        self._decided(await self._guard.admit_async(self._call()))
+        try:
+            decision = await self._guard.admit_async(self._call())
+        except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
+            refuse_where_limits_hold(error)
+        else:
+            self._decided(decision)
 
     def _call(self) -> Call:
         request, scope = self.request, self._scope
@@ -160,7 +186,10 @@ class Exchange:
         else:
             charge = "estimate" if error is None else charge_of(error, answered=False)
         failure = f"HTTP {status}" if status is not None else type(error).__qualname__
-        self._settle_attempt(charge, failure, status)
+        try:
+            self._settle_attempt(charge, failure, status)
+        except Exception:  # noqa: BLE001 - the ledger must be told, whatever went wrong
+            self._settle_in_full()
         self._decision = None
         self._attempt += 1
         self._started_ns = time.time_ns()
@@ -178,6 +207,11 @@ class Exchange:
 
     # --- streams --------------------------------------------------------------------------
 
+    def streams(self) -> None:
+        """The answer is a stream: from here on its chunks are read."""
+        self.reader = self.dialect.stream_reader()
+        _open_streams.add(self)
+
     def chunk(self, chunk: Any) -> SpanledgerRefusal | None:
         """Take one chunk of the stream; an error if the stream must be cut before it."""
         reader = self.reader
@@ -185,6 +219,14 @@ class Exchange:
             return None
         if self._first_chunk_ns is None:
             self._first_chunk_ns = time.time_ns()
+        try:
+            return self._read(reader, chunk)
+        except Exception:  # noqa: BLE001 - the stream belongs to the host
+            _log.exception("a stream could not be read; all that was reserved for it is charged")
+            self.reader = None
+            return None
+
+    def _read(self, reader: StreamReader, chunk: Any) -> SpanledgerRefusal | None:
         if reader.chunk(chunk):
             self._finish("completed", reader.reply())
         elif self._stream_limit_bytes != float("inf"):
@@ -250,7 +292,7 @@ class Exchange:
 
     def _span_ends(self, _span: Any) -> None:
         """The instrumentation whose span we use is about to end it, and we are not done yet."""
-        if self.returned:
+        if self.returned and (self.reading or not self.is_readable()):
             self._stream_span_ends()
             return
         # It ended its span before the call was over; the call gets a span of its own.
@@ -277,17 +319,20 @@ class Exchange:
     ) -> None:
         if not self._once.acquire(blocking=False):
             return
+        if reply.model:
+            self._noted.models.add(reply.model)
         try:
             charge = self._charge(error, refusal, reply)
             usage = self._charged_usage(charge, reply)
             cost = self._settle(charge, usage, reply.model)
         except Exception:  # noqa: BLE001 - the ledger must be told, whatever went wrong
-            _log.exception("a call could not be priced; its reservation is kept in full")
-            usage, cost = MISSING, self._settle("unknown", MISSING, None)
+            usage, cost = MISSING, self._settle_in_full()
         try:
             self._finish_span(outcome, reply, usage, cost, error, refusal)
         except Exception:  # noqa: BLE001 - telemetry never breaks the host's call
             _log.exception("the span of a call could not be completed")
+            if self._owns_span:
+                self.span.end()
 
     def _charge(self, error: BaseException | None, refusal: Refusal | None, reply: Reply) -> Charge:
         if self._reservation is None:
@@ -342,6 +387,14 @@ class Exchange:
             tokens = usage.total_tokens if known else 0
             self._node.add(cost_nano_usd=cost.nano_usd, tokens=tokens)
         return cost
+
+    def _settle_in_full(self) -> pricing.Cost:
+        """Charge all that is held: something of ours failed on the way to better knowledge."""
+        _log.exception("a call could not be priced; all that was reserved for it is charged")
+        reservation, self._reservation = self._reservation, None
+        if reservation is not None:
+            self._guard.settle(reservation, Spending(None, None))
+        return pricing.Cost(None, "unpriced", "")
 
     def _price(self, usage: Usage, model: str | None) -> pricing.Cost:
         request, at = self.request, self._started_ns / 1e9
@@ -406,7 +459,7 @@ class Exchange:
             return {semconv.BILLING: billing, semconv.CALL_ID: self._call_id}
         attributes = self._record(reply, usage, cost)
         attributes[semconv.BILLING] = billing
-        attributes |= _spans.decision_attributes(decision, decision.reservation)
+        attributes |= _spans.decision_attributes(decision)
         if not self._owns_span:
             attributes |= _spans.foreign_request_attributes(self.request)
         if outcome:

@@ -86,16 +86,28 @@ def input_bytes(body: Mapping[str, Any]) -> int:
 
 
 def _size(value: Any) -> int:
-    if isinstance(value, str):
+    # Exact types first: asking whether a dict is a `Mapping` costs more than adding its sizes.
+    kind = type(value)
+    if kind is str:
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, Mapping):
-        return FRAMING_TOKENS + sum(len(str(k)) + _size(v) for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return sum(_size(item) for item in value)
+    if kind is list:
+        return sum(map(_size, value))
+    if kind is dict:
+        return FRAMING_TOKENS + sum(map(_size, value)) + sum(map(_size, value.values()))
+    return _size_of_other(value)
+
+
+def _size_of_other(value: Any) -> int:
     if value is None or isinstance(value, bool):
         return 5
     if isinstance(value, (int, float)):
         return len(repr(value))
+    if isinstance(value, str):
+        return _size(str(value))
+    if isinstance(value, Mapping):
+        return _size(dict(value))
+    if isinstance(value, (tuple, set, frozenset)):
+        return _size(list(value))
     # A client's own model object: its fields are what is sent.
     return _size(vars(value)) if hasattr(value, "__dict__") else FRAMING_TOKENS
 

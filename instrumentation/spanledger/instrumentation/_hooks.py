@@ -3,7 +3,7 @@
 import logging
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from types import ModuleType
 
 import wrapt
 
@@ -33,11 +33,31 @@ def watch_imports() -> None:
     for name in GATED:
         if name not in reports:
             reports[name] = GateReport(name)
-            wrapt.register_post_import_hook(_imported, name)
+            _watch(name)
 
 
-def _imported(module: Any) -> None:
-    report = reports.get(module.__name__)
+def _watch(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is not None and _is_half_imported(module) and _base_of(name) is None:
+        # Its import is under way, in a frame above or in another thread. The funnel's own
+        # module needs nothing else of its package, so here, and only here, it is the one to
+        # wait for.
+        wrapt.register_post_import_hook(lambda _base: _put_in(name), f"{name}._base_client")
+    else:
+        wrapt.register_post_import_hook(lambda _module: _put_in(name), name)
+
+
+def _is_half_imported(module: ModuleType) -> bool:
+    return bool(getattr(module.__spec__, "_initializing", False))
+
+
+def _base_of(name: str) -> ModuleType | None:
+    """The module of the funnel, if it is there."""
+    return sys.modules.get(f"{name}._base_client")
+
+
+def _put_in(name: str) -> None:
+    report = reports.get(name)
     if report is None:
         return
     try:
@@ -45,14 +65,14 @@ def _imported(module: Any) -> None:
         from spanledger.instrumentation._clients import CLIENTS
         from spanledger.instrumentation._stainless import gate
 
-        report.wrapped = gate(CLIENTS[report.client], module)
+        report.wrapped = gate(CLIENTS[name], _base_of(name))
         report.state = "active"
     except Exception as error:  # noqa: BLE001 - never break the host's import
         report.state, report.detail = "failed", f"{type(error).__name__}: {error}"
         _log.error(
             "The gate of %s could not be put in (%s): its calls are NOT limited and only "
             "metered from spans. Supported versions are in the documentation.",
-            report.client,
+            name,
             report.detail,
         )
 
@@ -60,9 +80,10 @@ def _imported(module: Any) -> None:
 def unwatch() -> None:
     """Take the gates out again."""
     for name, report in reports.items():
-        module = sys.modules.get(name)
-        if module is not None and report.state == "active":
+        base = _base_of(name)
+        if base is not None and report.state == "active":
+            from spanledger.instrumentation._clients import CLIENTS
             from spanledger.instrumentation._stainless import ungate
 
-            ungate(module)
+            ungate(CLIENTS[name], base)
     reports.clear()

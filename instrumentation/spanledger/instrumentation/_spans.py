@@ -7,11 +7,10 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from spanledger import semconv
-from spanledger.guard import Decision, Refusal, Reservation
+from spanledger.guard import Decision, Refusal
 from spanledger.instrumentation._facts import Reply, Request
 from spanledger.pricing import Cost
 from spanledger.processors.attribution import is_inference
-from spanledger.processors.cost_alias import cost_alias
 from spanledger.processors.nodes import Node, attach, node_of
 from spanledger.usage import Usage
 
@@ -122,11 +121,10 @@ def reply_attributes(reply: Reply, usage: Usage, cost: Cost) -> dict[str, Any]:
         for name, field in _USAGE_ATTRIBUTES:
             if tokens := getattr(usage, field):
                 attributes[name] = tokens
-        if usage.service_tier:
+        if usage.service_tier and usage.service_tier != "default":
             attributes[semconv.OPENAI_RESPONSE_SERVICE_TIER] = usage.service_tier
     if cost.nano_usd is not None:
         attributes[semconv.COST_NANO_USD] = cost.nano_usd
-        attributes.update(cost_alias(cost.nano_usd, cost.provenance))
     if reply.model:
         attributes[semconv.RESPONSE_MODEL] = reply.model
     if reply.response_id:
@@ -136,19 +134,15 @@ def reply_attributes(reply: Reply, usage: Usage, cost: Cost) -> dict[str, Any]:
     return attributes
 
 
-def decision_attributes(
-    decision: Decision | None, reservation: Reservation | None
-) -> dict[str, Any]:
-    """The guard's summary. A call that no rule counts carries none."""
-    if decision is None or (reservation is not None and not reservation.entries):
+def decision_attributes(decision: Decision | None) -> dict[str, Any]:
+    """The guard's summary. A plain admission goes without saying."""
+    if decision is None or not decision.waited_s:
         return {}
-    attributes: dict[str, Any] = {
+    return {
         semconv.GUARD_DECISION: "allowed" if decision.allowed else "refused",
         semconv.GUARD_ESTIMATE: decision.call.estimate.method,
+        semconv.GUARD_WAITED_S: decision.waited_s,
     }
-    if decision.waited_s:
-        attributes[semconv.GUARD_WAITED_S] = decision.waited_s
-    return attributes
 
 
 def refusal_attributes(refusal: Refusal) -> dict[str, Any]:

@@ -6,12 +6,14 @@ what happens inside: ``_process_response`` (an answer came), and ``_sleep_for_re
 older clients, ``_retry_request`` (an attempt failed and another follows).
 """
 
+import atexit
 import json
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import wrapt
@@ -19,11 +21,14 @@ from opentelemetry import context as otel_context
 
 from spanledger.guard import SpanledgerRefusal
 from spanledger.instrumentation._bytes import observe_body
-from spanledger.instrumentation._exchange import Exchange
+from spanledger.instrumentation._exchange import Exchange, end_open_streams
 from spanledger.instrumentation._facts import Dialect, Request
 from spanledger.instrumentation._options import options
 from spanledger.instrumentation._safely import safely
 from spanledger.instrumentation._streams import ObservedAsyncStream, ObservedStream
+
+# Last registered, first called: before the exporter sends what it has for the last time.
+atexit.register(end_open_streams)
 
 _exchange: ContextVar[Exchange | None] = ContextVar("spanledger-exchange", default=None)
 
@@ -40,12 +45,28 @@ class Client:
     with_output_limit: Callable[[Mapping[str, Any], int], dict[str, Any] | None] | None = None
 
 
-def gate(client: Client, module: Any) -> list[str]:
+if TYPE_CHECKING:
+    _Wrapper = wrapt.FunctionWrapper[..., Any]
+else:
+    # wrapt 1.17 can't be subscripted at run time.
+    _Wrapper = wrapt.FunctionWrapper
+
+
+class _Gate(_Wrapper):
+    """A wrapper of ours, which can be told from those of other instrumentations."""
+
+
+#: Names of the clients whose gate is in force. A wrapper of ours that lies below one of
+#: somebody else's can't be taken out again; without its name in here it does nothing.
+_active: set[str] = set()
+
+
+def gate(client: Client, base: Any) -> list[str]:
     """Wrap the funnel of a client library; the names of what was wrapped, for `doctor`.
 
-    Raises `AttributeError` if the library does not have the funnel that we know.
+    `base` is its module ``_base_client``. Raises `AttributeError` if that does not have the
+    funnel that we know.
     """
-    base = module._base_client
     funnel = _funnel(base)
     # All or nothing: a library that lacks one of these is not half gated.
     for cls in (base.SyncAPIClient, base.AsyncAPIClient):
@@ -53,19 +74,57 @@ def gate(client: Client, module: Any) -> list[str]:
     wrapped = []
     for cls, hooks in ((base.SyncAPIClient, _sync_hooks), (base.AsyncAPIClient, _async_hooks)):
         for name, wrapper in hooks(client, funnel).items():
-            if hasattr(cls, name) and not isinstance(vars(cls)[name], wrapt.FunctionWrapper):
-                wrapt.wrap_function_wrapper(cls, name, wrapper)
-                wrapped.append(f"{cls.__name__}.{name}")
+            if hasattr(cls, name):
+                wrapped += _wrap(cls, name, wrapper)
+        wrapped += _wrap_overriding(cls, funnel, hooks(client, funnel)[funnel])
+    _active.add(client.name)
     return wrapped
 
 
-def ungate(module: Any) -> None:
-    """Put the library's own methods back."""
-    base = module._base_client
-    for cls in (base.SyncAPIClient, base.AsyncAPIClient):
-        for name, value in list(vars(cls).items()):
-            if isinstance(value, wrapt.FunctionWrapper):
-                setattr(cls, name, value.__wrapped__)
+def _wrap(cls: type, name: str, wrapper: Callable[..., Any]) -> list[str]:
+    method = getattr_static(cls, name)
+    if _is_gated(method):
+        return []
+    setattr(cls, name, _Gate(method, wrapper))
+    return [f"{cls.__name__}.{name}"]
+
+
+def _wrap_overriding(base: type, funnel: str, wrapper: Callable[..., Any]) -> list[str]:
+    """Wrap the funnel of each subclass that has its own.
+
+    Another instrumentation that came first may have put the method of `base`, as it was then,
+    under a wrapper of its own into a subclass: calls of that never come by `base`. A call that
+    comes by both is one exchange (see `_begin`).
+    """
+    own = [cls for cls in _subclasses(base) if funnel in vars(cls)]
+    return [name for cls in own for name in _wrap(cls, funnel, wrapper)]
+
+
+def _subclasses(cls: type) -> list[type]:
+    found: list[type] = []
+    direct: type
+    for direct in cls.__subclasses__():
+        found += (direct, *_subclasses(direct))
+    return found
+
+
+def _is_gated(method: Any) -> bool:
+    """Whether one of our wrappers is anywhere in a pile of wrappers."""
+    while method is not None:
+        if isinstance(method, _Gate):
+            return True
+        method = getattr(method, "__wrapped__", None)
+    return False
+
+
+def ungate(client: Client, base: Any) -> None:
+    """Put the library's own methods back, as far as nobody has wrapped ours."""
+    _active.discard(client.name)
+    for root in (base.SyncAPIClient, base.AsyncAPIClient):
+        for cls in (root, *_subclasses(root)):
+            for name, value in list(vars(cls).items()):
+                if type(value) is _Gate:
+                    setattr(cls, name, value.__wrapped__)
 
 
 def _funnel(base: Any) -> str:
@@ -181,11 +240,15 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
     A failure of ours in here must not let a call through unmetered where limits hold, so it
     is not swallowed but becomes a refusal if there is a policy (see `safely`).
     """
-    if _exchange.get() is not None:
-        # `_request` of older clients calls itself for a retry; that is the same exchange.
+    if client.name not in _active:
         return None
     request_options = kwargs["options"] if "options" in kwargs else args[1]
     if str(request_options.method).lower() != "post":
+        return None
+    outer = _exchange.get()
+    if outer is not None and outer.request.body is request_options.json_data:
+        # It comes by a second gate, of a subclass. (Another call from inside this one, of a
+        # hook of the HTTP client say, is one of its own.)
         return None
     dialect = client.dialect_of(request_options.url)
     if dialect is None:
@@ -269,8 +332,8 @@ def _observe(exchange: Exchange, result: Any, response: Any, *, asynchronous: bo
 
 def _observe_result(exchange: Exchange, result: Any, response: Any, *, asynchronous: bool) -> None:
     if hasattr(result, "__stream__"):
-        exchange.reader = exchange.dialect.stream_reader()
-        observe_body(response, exchange, asynchronous=asynchronous, raw=False)
+        exchange.streams()
+        observe_body(response, exchange, asynchronous=asynchronous)
         observed = ObservedAsyncStream if asynchronous else ObservedStream
         result._iterator = observed(result._iterator, exchange)
     elif result is response or hasattr(result, "http_response"):
@@ -282,7 +345,7 @@ def _observe_result(exchange: Exchange, result: Any, response: Any, *, asynchron
 def _observe_raw(exchange: Exchange, response: Any, *, asynchronous: bool) -> None:
     """A raw response: its body may be here already, or be read by the caller later."""
     if not response.is_closed and not response.is_stream_consumed:
-        exchange.reader = exchange.dialect.stream_reader()
-        observe_body(response, exchange, asynchronous=asynchronous, raw=True)
+        exchange.streams()
+        observe_body(response, exchange, asynchronous=asynchronous)
         return
     exchange.replied(json.loads(response.content))

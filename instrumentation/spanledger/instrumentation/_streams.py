@@ -13,17 +13,19 @@ from spanledger.instrumentation._exchange import Exchange
 class ObservedStream:
     """Iterates the chunks of a stream and lets the exchange see each one first."""
 
-    __slots__ = ("_exchange", "_inner")
+    __slots__ = ("_exchange", "_inner", "_started")
 
     def __init__(self, inner: Iterator[Any], exchange: Exchange) -> None:
         self._inner = inner
         self._exchange = exchange
+        self._started = False
 
     def __iter__(self) -> "ObservedStream":
         return self
 
     def __next__(self) -> Any:
         exchange = self._exchange
+        self._started = True
         while True:
             exchange.reading = True
             try:
@@ -50,23 +52,28 @@ class ObservedStream:
             close()
 
     def __del__(self) -> None:
-        self._exchange.abandoned()
+        # One that was never started may have been replaced by somebody who reads the response
+        # itself; when that is forgotten too, its body says so.
+        if self._started:
+            self._exchange.abandoned()
 
 
 class ObservedAsyncStream:
     """The same for coroutines."""
 
-    __slots__ = ("_exchange", "_inner")
+    __slots__ = ("_exchange", "_inner", "_started")
 
     def __init__(self, inner: AsyncIterator[Any], exchange: Exchange) -> None:
         self._inner = inner
         self._exchange = exchange
+        self._started = False
 
     def __aiter__(self) -> "ObservedAsyncStream":
         return self
 
     async def __anext__(self) -> Any:
         exchange = self._exchange
+        self._started = True
         while True:
             exchange.reading = True
             try:
@@ -93,4 +100,7 @@ class ObservedAsyncStream:
             await close()
 
     def __del__(self) -> None:
-        self._exchange.abandoned()
+        # One that was never started may have been replaced by somebody who reads the response
+        # itself; when that is forgotten too, its body says so.
+        if self._started:
+            self._exchange.abandoned()

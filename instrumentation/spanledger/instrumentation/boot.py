@@ -39,6 +39,9 @@ from spanledger.processors.superseded import supersede
 from spanledger.processors.transport import transport_to
 
 _log = logging.getLogger("spanledger.boot")
+
+#: Settings that hold however broken the rest is.
+_WAYS_OUT = ("SPANLEDGER_ENABLED", "SPANLEDGER_ON_INVALID_POLICY", "SPANLEDGER_EXPORT")
 _lock = threading.Lock()
 
 
@@ -99,8 +102,15 @@ def install(
                 _log.exception("Spanledger could not be installed")
                 _deny_everything()
         if make_provider:
-            providers.ensure()
+            _ensure_provider()
         return _installation
+
+
+def _ensure_provider() -> None:
+    try:
+        providers.ensure()
+    except Exception:  # noqa: BLE001 - without a provider calls are guarded all the same
+        _log.exception("Spanledger could not make a tracer provider; no spans are recorded")
 
 
 def _deny_everything() -> None:
@@ -125,8 +135,15 @@ def _install(
     # From here on calls are guarded; what follows is telemetry.
     _installation = made
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
-        _start_telemetry(made, environ)
+        _try_telemetry(made, environ)
     _announce(made)
+
+
+def _try_telemetry(made: Installation, environ: dict[str, str]) -> None:
+    try:
+        _start_telemetry(made, environ)
+    except Exception:  # noqa: BLE001 - limits hold without telemetry, and the agent works on
+        _log.exception("Spanledger's telemetry could not be started; limits hold without it")
 
 
 def _configure(
@@ -145,7 +162,21 @@ def _configure(
             _use_prices(settings.pricing.overrides)
     except ConfigError as failure:
         error = failure
+        settings = _settings_in_spite_of_error(environ, overrides)
     return Installation(settings, rules, error)
+
+
+def _settings_in_spite_of_error(
+    environ: dict[str, str], overrides: Mapping[str, Any] | None
+) -> Settings:
+    """What environment and code say, if the fault is elsewhere; at the least the way out."""
+    way_out = {name: environ[name] for name in _WAYS_OUT if name in environ}
+    for readable, code in ((environ, overrides), (way_out, None)):
+        try:
+            return load_settings(Document(), environ=readable, overrides=code)
+        except ConfigError:
+            continue
+    return Settings()
 
 
 def _use_prices(path: Path) -> None:
@@ -160,7 +191,7 @@ def _use_prices(path: Path) -> None:
 
 def _start_guard(made: Installation) -> None:
     error = made.config_error
-    if error is not None and _only_warns(made):
+    if error is not None and made.settings.guard.on_invalid_policy == "warn":
         _log.error("%s Calls are NOT limited (SPANLEDGER_ON_INVALID_POLICY=warn).", error)
         error = None
     elif error is not None:
@@ -172,14 +203,6 @@ def _start_guard(made: Installation) -> None:
             listeners=(guard.log_event,),
             policy_error=error,
         )
-    )
-
-
-def _only_warns(made: Installation) -> bool:
-    """The setting itself, also when the file that could hold it can't be read."""
-    return (
-        made.settings.guard.on_invalid_policy == "warn"
-        or os.environ.get("SPANLEDGER_ON_INVALID_POLICY", "").strip() == "warn"
     )
 
 

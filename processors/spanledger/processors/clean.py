@@ -7,9 +7,19 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 
+from spanledger import semconv
+from spanledger.processors.cost_alias import cost_alias
 from spanledger.processors.redaction import AllowList, redact_value
 
 _CUT_TEXT = 2000
+
+
+def _aliases(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cost under the names other tools read; added here, where no caller waits for it."""
+    nano_usd = attributes.get(semconv.COST_NANO_USD)
+    if not isinstance(nano_usd, int):
+        return {}
+    return cost_alias(nano_usd, str(attributes.get(semconv.COST_PROVENANCE, "")))
 
 
 class Cleaner:
@@ -23,12 +33,14 @@ class Cleaner:
     def span(self, span: ReadableSpan) -> ReadableSpan:
         """What of `span` may leave. Spans that were not sampled go without any content."""
         content_free = not (span.context and span.context.trace_flags.sampled)
+        attributes = self.attributes(span.attributes, content_free=content_free)
+        attributes.update(_aliases(attributes))
         return ReadableSpan(
             name=self._redact(span.name),
             context=span.context,
             parent=span.parent,
             resource=self._resource(span.resource),
-            attributes=self.attributes(span.attributes, content_free=content_free),
+            attributes=attributes,
             events=[self._event(event, content_free) for event in span.events],
             links=[
                 Link(link.context, self.attributes(link.attributes, content_free=content_free))

@@ -78,6 +78,20 @@ def text(source: Mapping[str, object], name: str) -> str | None:
     return value.lower() if isinstance(value, str) and value else None
 
 
+def plain(source: Mapping[str, object], names: tuple[str, ...]) -> list[int] | None:
+    """The counts of `names`, 0 where one is not there; ``None`` if one is no plain count."""
+    values = []
+    for name in names:
+        value = source.get(name)
+        if value is None:
+            values.append(0)
+        elif type(value) is int and 0 <= value <= MAX_COUNT:
+            values.append(value)
+        else:
+            return None
+    return values
+
+
 class Parts:
     """The optional counts of one usage; remembers whether one of them was unreadable."""
 

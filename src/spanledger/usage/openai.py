@@ -10,7 +10,7 @@ A detail that is there but unreadable leaves its tokens in the whole and makes t
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from spanledger.usage._read import UNREADABLE, Parts, count, text, view
+from spanledger.usage._read import UNREADABLE, Parts, count, plain, text, view
 from spanledger.usage._usage import MISSING, Usage
 
 __all__ = ["from_chat", "from_completions", "from_embeddings", "from_responses"]
@@ -80,9 +80,44 @@ class _Blocks(NamedTuple):
     out: Mapping[str, object]
 
 
+#: Words of imitators, and parts that few calls have: with one of them a usage is not plain.
+_RARE = ("prompt_cache_hit_tokens", "cached_tokens", "service_tier")
+_RARE_INTO = ("audio_tokens", "image_tokens", "cached_tokens_details")
+_RARE_OUT = ("audio_tokens", "image_tokens")
+
+
+def _read_plain(blocks: _Blocks, service_tier: str | None, *, batch: bool) -> Usage | None:
+    """What nearly every reply of OpenAI looks like, in half the time; None for any other.
+
+    Reading with all care (`_read`) calls forty small functions, which took 30 µs of a 600 µs
+    call; this takes 15.
+    """
+    seen, names, source, output = blocks
+    totals = plain(seen, (*names, "total_tokens"))
+    into = plain(source, ("cached_tokens", "cache_write_tokens"))
+    out = plain(output, ("reasoning_tokens",))
+    if totals is None or into is None or out is None or not (totals[0] and totals[1]):
+        return None
+    if totals[0] + totals[1] != totals[2] or any(map(seen.get, _RARE)):
+        return None
+    if any(map(source.get, _RARE_INTO)) or any(map(output.get, _RARE_OUT)):
+        return None
+    return Usage(
+        input_tokens=totals[0],
+        output_tokens=totals[1],
+        cache_read_tokens=into[0],
+        cache_write_tokens=into[1],
+        reasoning_tokens=out[0],
+        service_tier=service_tier,
+        batch=batch or service_tier == "batch",
+    )
+
+
 def _read(
     blocks: _Blocks, service_tier: str | None, *, batch: bool, web_searches: int = 0
 ) -> Usage:
+    if not web_searches and (usage := _read_plain(blocks, service_tier, batch=batch)) is not None:
+        return usage
     seen, names, source, output = blocks
     totals = _totals(seen, names)
     if totals is None:
