@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format typecheck bench bench-micro prices docs wheel clean
+.PHONY: help install demo test test-slow coverage lint format typecheck bench bench-micro prices docs wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -13,6 +13,7 @@ help: ## Show this list
 $(INSTALLED): pyproject.toml
 	@echo "Setting up $(VENV): about 400 MB, most of it the embedded ClickHouse. One to three minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --quiet 'pip>=25.1'
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,openai,anthropic]' --group dev
 	@touch $@
@@ -57,7 +58,8 @@ prices: $(INSTALLED) ## Make the price file anew from genai-prices
 	$(BIN)/spanledger prices update
 
 docs: $(INSTALLED) ## Print the generated pages anew
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m spanledger.cli.reference > docs/cli.md
+	REWRITE_DOCS=1 $(BIN)/python -m pytest -q tests/config tests/guard
 
 wheel: $(INSTALLED) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --quiet --wheel-dir dist .
