@@ -33,25 +33,46 @@ class Demand(NamedTuple):
 
     key: Key
     metric: Metric
-    limit: int
+    limit: int | None
+    """None: counted, and never a reason to refuse."""
     amount: int
+    marks: tuple[int, ...] = ()
+    """Amounts, ascending, whose crossing by what is spent is told once."""
+    before: Key | None = None
+    """For a rate: the counter of the bucket before, of which a part still counts."""
+    before_ppm: int = 0
+    """That part, in millionths: how much of the sliding window lies in the bucket before."""
 
 
 class Shortage(NamedTuple):
-    """Why a demand does not fit: `exhausted` by what is spent, `contended` by what is open."""
+    """Why a demand does not fit.
+
+    `exhausted` by what is spent; `contended`: it would fit once open calls are settled;
+    `limited` by a rate, which only time relieves. `spent` holds, for a rate, all that counts.
+    """
 
     demand: Demand
     spent: int
     reserved: int
-    kind: Literal["exhausted", "contended"]
+    kind: Literal["exhausted", "contended", "limited"]
+
+
+class Crossing(NamedTuple):
+    """What is spent on a counter has reached a mark for the first time."""
+
+    key: Key
+    metric: Metric
+    mark: int
+    spent: int
 
 
 @dataclass(slots=True)
 class Counter:
-    """Spent and reserved, in the metric's unit."""
+    """Spent and reserved, in the metric's unit, and how many marks were told."""
 
     spent: int = 0
     reserved: int = 0
+    told: int = 0
 
 
 @dataclass(slots=True)
@@ -70,18 +91,33 @@ class Ledger:
     open: dict[str, Open] = field(default_factory=dict)
     #: What a swept reservation was charged, so that a late settlement can correct it.
     swept: dict[str, tuple[Demand, ...]] = field(default_factory=dict)
+    #: Marks that were crossed since the last look (`take_crossed`), in order.
+    crossed: list[Crossing] = field(default_factory=list)
 
     def shortage(self, demands: Iterable[Demand]) -> Shortage | None:
         """The first demand that does not fit; an exhausted one before a contended one."""
         found: Shortage | None = None
         for demand in demands:
+            if demand.limit is None:
+                continue
             counter = self.counters.get(demand.key)
             spent, reserved = (counter.spent, counter.reserved) if counter else (0, 0)
-            if spent + demand.amount > demand.limit:
+            if demand.before is not None:
+                used = spent + reserved + self._carried(demand)
+                if used + demand.amount > demand.limit:
+                    return Shortage(demand, used, 0, "limited")
+            elif spent + demand.amount > demand.limit:
                 return Shortage(demand, spent, reserved, "exhausted")
-            if found is None and spent + reserved + demand.amount > demand.limit:
+            elif found is None and spent + reserved + demand.amount > demand.limit:
                 found = Shortage(demand, spent, reserved, "contended")
         return found
+
+    def _carried(self, demand: Demand) -> int:
+        """What the bucket before still counts for, rounded up: a sliding window over two."""
+        earlier = self.counters.get(demand.before) if demand.before is not None else None
+        if earlier is None:
+            return 0
+        return -(-(earlier.spent + earlier.reserved) * demand.before_ppm // 1_000_000)
 
     def reserve(
         self, reservation_id: str, demands: Sequence[Demand], lease_until: float
@@ -91,8 +127,8 @@ class Ledger:
             return None
         if (short := self.shortage(demands)) is not None:
             return short
-        for key, _metric, _limit, amount in demands:
-            self._counter(key).reserved += amount
+        for demand in demands:
+            self._counter(demand.key).reserved += demand.amount
         self.open[reservation_id] = Open(tuple(demands), lease_until)
         return None
 
@@ -132,6 +168,7 @@ class Ledger:
                 counter.spent += amount
             else:
                 counter.spent += amount - entry.amount
+            self._tell(entry, counter)
         del (self.open if held is not None else self.swept)[reservation_id]
         return True
 
@@ -144,8 +181,22 @@ class Ledger:
                 counter = self._counter(entry.key)
                 counter.reserved -= entry.amount
                 counter.spent += entry.amount
+                self._tell(entry, counter)
             self.swept[rid] = entries
         return late
+
+    def take_crossed(self) -> list[Crossing]:
+        """The marks that were crossed since the last call; each is given once."""
+        crossed, self.crossed = self.crossed, []
+        return crossed
+
+    def _tell(self, demand: Demand, counter: Counter) -> None:
+        """Note every mark that is reached now, also several at once, each only once."""
+        marks = demand.marks
+        while counter.told < len(marks) and counter.spent >= marks[counter.told]:
+            mark = marks[counter.told]
+            counter.told += 1
+            self.crossed.append(Crossing(demand.key, demand.metric, mark, counter.spent))
 
     def forget(self, ended: Callable[[Key], bool]) -> None:
         """Drop counters of ended windows that nothing open refers to.

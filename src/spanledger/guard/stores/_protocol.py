@@ -1,9 +1,9 @@
 """What every store of the ledger can do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from spanledger.guard.ledger import Counter, Demand, Key, Shortage
+from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Shortage
 
 
 class Grant(NamedTuple):
@@ -41,4 +41,36 @@ class Store(Protocol):
 
     def forget(self, rule: str, before: int) -> None:
         """Drop what no open call holds of a rule's windows that began before (epoch seconds)."""
+        ...
+
+    def on_crossed(self, listener: Callable[[Crossing], None]) -> None:
+        """Tell `listener` of every mark that is crossed, outside of any lock.
+
+        A durable store tells each crossing once for all processes that share it, and again
+        after a crash that came before its listener returned.
+        """
+        ...
+
+    def counters(self, rule: str | None = None) -> list[tuple[Key, Counter]]:
+        """Copies of all counters, or of those of one rule."""
+        ...
+
+    def reset(self, rule: str, value: str | None = None) -> int:
+        """Set what is spent back to 0, for a rule or one value of it; how many counters."""
+        ...
+
+    def rules(self) -> Mapping[str, str]:
+        """Rules that were made at run time: name and definition (JSON). They override the file."""
+        ...
+
+    def put_rule(self, name: str, definition: str | None) -> None:
+        """Keep a rule; None takes it out."""
+        ...
+
+    def forced(self) -> Mapping[str, str]:
+        """Breakers that were forced ``open`` or ``closed``, by name."""
+        ...
+
+    def force(self, name: str, state: str | None) -> None:
+        """Force a breaker; None lets it go."""
         ...

@@ -5,12 +5,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from weakref import WeakSet
 
-from spanledger.guard.ledger import Counter, Demand, Key, Ledger, Shortage
+from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger, Shortage
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._section import Section
 
@@ -48,6 +48,9 @@ class MemoryStore:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._on_crossed: list[Callable[[Crossing], None]] = []
+        self._rules: dict[str, str] = {}
+        self._forced: dict[str, str] = {}
         self._reset()
         _stores.add(self)
 
@@ -69,12 +72,12 @@ class MemoryStore:
     ) -> Grant:
         """Hold all demands or none; wait up to `max_wait_s` seconds if they are contended."""
         short = self._try(reservation_id, demands, lease_s, None)
-        if short is None or short.kind == "exhausted" or not max_wait_s:
+        if short is None or short.kind != "contended" or not max_wait_s:
             return Grant(short)
         arrived = threading.Event()
         waiter = _Waiter(reservation_id, demands, lease_s, arrived.set)
         short = self._try(reservation_id, demands, lease_s, waiter)
-        if short is None or short.kind == "exhausted":
+        if short is None or short.kind != "contended":
             return Grant(short)
         began = self._clock()
         try:
@@ -89,7 +92,7 @@ class MemoryStore:
     ) -> Grant:
         """The same for coroutines: while it waits, the event loop runs on."""
         short = self._try(reservation_id, demands, lease_s, None)
-        if short is None or short.kind == "exhausted" or not max_wait_s:
+        if short is None or short.kind != "contended" or not max_wait_s:
             return Grant(short)
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
@@ -101,7 +104,7 @@ class MemoryStore:
 
         waiter = _Waiter(reservation_id, demands, lease_s, wake)
         short = self._try(reservation_id, demands, lease_s, waiter)
-        if short is None or short.kind == "exhausted":
+        if short is None or short.kind != "contended":
             return Grant(short)
         began = self._clock()
         try:
@@ -135,8 +138,10 @@ class MemoryStore:
         with self._section:
             settled = self._ledger.settle(reservation_id, actual)
             woken = self._serve() if self._waiters else ()
+            crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
         for waiter in woken:
             waiter.wake()
+        self._tell(crossed)
         return settled
 
     def read(self, key: Key) -> Counter:
@@ -149,6 +154,55 @@ class MemoryStore:
         """Drop what no open call holds of a rule's windows that began before (epoch seconds)."""
         with self._section:
             self._ledger.forget(lambda key: key.rule == rule and key.window_start < before)
+
+    def on_crossed(self, listener: Callable[[Crossing], None]) -> None:
+        """Tell `listener` of every mark that is crossed."""
+        self._on_crossed.append(listener)
+
+    def counters(self, rule: str | None = None) -> list[tuple[Key, Counter]]:
+        """Copies of all counters, or of those of one rule."""
+        with self._section:
+            return [
+                (key, replace(counter))
+                for key, counter in self._ledger.counters.items()
+                if rule is None or key.rule == rule
+            ]
+
+    def reset(self, rule: str, value: str | None = None) -> int:
+        """Set what is spent back to 0; open reservations stay. How many counters that were."""
+        with self._section:
+            chosen = [
+                counter
+                for key, counter in self._ledger.counters.items()
+                if key.rule == rule and value in {None, key.value}
+            ]
+            for counter in chosen:
+                counter.spent = counter.told = 0
+            woken = self._serve()
+        for waiter in woken:
+            waiter.wake()
+        return len(chosen)
+
+    def rules(self) -> Mapping[str, str]:
+        """Rules that were made at run time."""
+        return dict(self._rules)
+
+    def put_rule(self, name: str, definition: str | None) -> None:
+        """Keep a rule; None takes it out."""
+        _put(self._rules, name, definition)
+
+    def forced(self) -> Mapping[str, str]:
+        """Breakers that were forced, by name."""
+        return dict(self._forced)
+
+    def force(self, name: str, state: str | None) -> None:
+        """Force a breaker; None lets it go."""
+        _put(self._forced, name, state)
+
+    def _tell(self, crossed: Sequence[Crossing]) -> None:
+        for crossing in crossed:
+            for listener in self._on_crossed:
+                listener(crossing)
 
     def open_reservations(self) -> int:
         """How many reservations are open."""
@@ -176,8 +230,10 @@ class MemoryStore:
                 short = self._ledger.reserve(reservation_id, demands, now + lease_s)
             if short is not None and short.kind == "contended" and waiter is not None:
                 self._waiters.append(waiter)
+            crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
         for other in woken:
             other.wake()
+        self._tell(crossed)
         return short
 
     def _overtakes(self, demands: Sequence[Demand]) -> Shortage | None:
@@ -202,7 +258,7 @@ class MemoryStore:
                 short = self._ledger.reserve(
                     waiter.reservation_id, waiter.demands, now + waiter.lease_s
                 )
-                if short is None or short.kind == "exhausted":
+                if short is None or short.kind != "contended":
                     waiter.done, waiter.shortage = True, short
                     woken.append(waiter)
                     continue
@@ -237,6 +293,13 @@ class MemoryStore:
         for other in woken:
             other.wake()
         return True
+
+
+def _put(table: dict[str, str], name: str, value: str | None) -> None:
+    if value is None:
+        table.pop(name, None)
+    else:
+        table[name] = value
 
 
 _stores = WeakSet[MemoryStore]()
