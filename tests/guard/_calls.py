@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 
 from spanledger.config import GuardSettings
-from spanledger.guard import Budget, Call, Estimate, Guard, GuardEvent, Policy
+from spanledger.guard import Budget, Call, Estimate, Guard, GuardEvent, Policy, RateLimit
 
 _ids = count()
 
@@ -29,10 +29,12 @@ def call(
     )
 
 
-def guard(*budgets: Budget, **more: Any) -> Guard:
-    """A guard at noon that holds `budgets`; it does not wait for calls in flight."""
+def guard(*rules: Budget | RateLimit, **more: Any) -> Guard:
+    """A guard at noon that holds `rules`; it does not wait for calls in flight."""
     chosen: dict[str, Any] = {"clock": lambda: NOON_S, "settings": REFUSE, **more}
-    return Guard(Policy(budgets), **chosen)
+    budgets = tuple(rule for rule in rules if isinstance(rule, Budget))
+    rates = tuple(rule for rule in rules if isinstance(rule, RateLimit))
+    return Guard(Policy(budgets, rate_limits=rates), **chosen)
 
 
 class Events:

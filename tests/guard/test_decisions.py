@@ -9,17 +9,36 @@ from spanledger.config import ConfigError
 from spanledger.guard import (
     Budget,
     BudgetExceeded,
+    Call,
+    CeilingReached,
+    CircuitOpen,
     Decision,
+    Estimate,
     Guard,
     GuardUnavailable,
+    LoopDetected,
+    Policy,
     PriceUnknown,
+    RateLimit,
+    RateLimited,
     Refusal,
     SpanledgerRefusal,
+    Spending,
     show_amount,
 )
+from spanledger.guard.breaker_rule import BreakerRule
+from spanledger.guard.ceilings import Ceilings
 from spanledger.guard.decision import Reason
+from spanledger.guard.fingerprints import fingerprint
+from spanledger.guard.loops import LoopRule
 from tests.config._pages import hold_current
 from tests.guard._calls import NOON_S, call, guard
+
+
+def _tool_call(tool: str) -> Call:
+    nothing = Estimate(0, 0, 0, "none")
+    print_ = fingerprint(tool, {"query": "late parcels"})
+    return Call("t", "", "", "execute_tool", nothing, tool=tool, fingerprint=print_)
 
 
 def _refusals() -> dict[str, Refusal]:
@@ -41,10 +60,28 @@ def _refusals() -> dict[str, Refusal]:
             line=4,
         )
     )
+    rated = guard(RateLimit("per-minute", "calls", 1, "minute"), clock=lambda: at)
+    rated.admit(call())
+    parallel = guard(RateLimit("at-once", "concurrency", 1), clock=lambda: at)
+    parallel.admit(call())
+    failing = Guard(Policy(breakers=(BreakerRule("provider", min_calls=1),)))
+    failing.settle(failing.admit(call()).granted(), Spending(0, 0), outcome="failed")
+    looping = Guard(Policy(loops=(LoopRule("circle", "block", warn_at=2, block_at=3),)))
+    search = _tool_call("search")
+    for _ in range(3):
+        looping.settle(looping.admit(search).granted(), Spending(0, 0))
+        looping.observe_result(search, "nothing found")
+    capped = Guard(Policy(ceilings=(Ceilings("hard", max_calls=1),)))
+    capped.settle(capped.admit(call()).granted(), Spending(10, 10))
     made = [
         spent.admit(call(cost=12_345_678)).refusal,
         in_flight.admit(call("planner", tokens=400)).refusal,
         stream.extend(held, tokens=200, cost_nano_usd=0),
+        rated.admit(call()).refusal,
+        parallel.admit(call()).refusal,
+        failing.admit(call()).refusal,
+        looping.admit(search).refusal,
+        capped.admit(call()).refusal,
         unpriced.admit(call(cost=None, model="in-house-7b")).refusal,
         unreadable.admit(call()).refusal,
     ]
@@ -80,6 +117,11 @@ EXCEPTIONS = {
     "budget_exhausted": BudgetExceeded,
     "budget_contended": BudgetExceeded,
     "stream_exhausted": BudgetExceeded,
+    "rate_limited": RateLimited,
+    "concurrency_limited": RateLimited,
+    "circuit_open": CircuitOpen,
+    "loop_detected": LoopDetected,
+    "ceiling_reached": CeilingReached,
     "price_unknown": PriceUnknown,
     "policy_unreadable": GuardUnavailable,
 }

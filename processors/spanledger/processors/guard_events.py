@@ -5,7 +5,7 @@ from typing import Any
 from opentelemetry import trace
 
 from spanledger import semconv
-from spanledger.guard import GuardEvent
+from spanledger.guard import Call, GuardEvent, Refusal, Threshold
 from spanledger.processors.export import Exporter
 from spanledger.processors.records import Record
 
@@ -23,7 +23,7 @@ class GuardEventRecorder:
                 time_ns=int(event.at * 1e9),
                 event_name=semconv.GUARD_EVENT_NAME,
                 body=event.message,
-                warning=event.refusal is not None,
+                warning=event.kind != "waited",
                 attributes=event_attributes(event),
                 trace_id=span.trace_id,
                 span_id=span.span_id,
@@ -33,33 +33,59 @@ class GuardEventRecorder:
 
 def event_attributes(event: GuardEvent) -> dict[str, Any]:
     """The columns of one ``guard_events`` row. What is not known is left out."""
-    call, refusal = event.call, event.refusal
+    refusal, threshold = event.refusal, event.threshold
     attributes: dict[str, Any] = {
         semconv.GUARD_DECISION_ID: event.id,
         semconv.GUARD_EVENT_KIND: event.kind,
         semconv.GUARD_DECISION: "allowed" if refusal is None else "refused",
         semconv.GUARD_REASON: event.reason,
         semconv.GUARD_WAITED_S: event.waited_s,
+        **_call_attributes(event.call),
+    }
+    if refusal is not None:
+        attributes |= _refusal_attributes(refusal)
+    if threshold is not None:
+        attributes |= _threshold_attributes(threshold)
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _call_attributes(call: Call | None) -> dict[str, Any]:
+    if call is None:
+        return {}
+    return {
         semconv.GUARD_ESTIMATE: call.estimate.method,
         semconv.CALL_ID: call.call_id,
         semconv.OPERATION_NAME: call.operation,
         semconv.CALL_ATTEMPT: call.attempt,
         semconv.PROVIDER_NAME: call.provider,
         semconv.REQUEST_MODEL: call.model,
+        semconv.TOOL_NAME: call.tool,
         semconv.CONVERSATION_ID: call.session,
         semconv.AGENT_NAME: call.agents[-1] if call.agents else None,
         semconv.USER_ID: call.user,
     }
-    if refusal is not None:
-        attributes |= {
-            semconv.GUARD_RULE: refusal.rule,
-            semconv.GUARD_SCOPE: refusal.scope,
-            semconv.GUARD_METRIC: refusal.metric,
-            semconv.GUARD_WINDOW: refusal.window,
-            semconv.GUARD_LIMIT: refusal.limit,
-            semconv.GUARD_SPENT: refusal.spent,
-            semconv.GUARD_RESERVED: refusal.reserved,
-            semconv.GUARD_ASKED: refusal.asked,
-            semconv.GUARD_RETRY_AFTER_S: refusal.retry_after_s,
-        }
-    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _refusal_attributes(refusal: Refusal) -> dict[str, Any]:
+    return {
+        semconv.GUARD_RULE: refusal.rule,
+        semconv.GUARD_SCOPE: refusal.scope,
+        semconv.GUARD_METRIC: refusal.metric,
+        semconv.GUARD_WINDOW: refusal.window,
+        semconv.GUARD_LIMIT: refusal.limit,
+        semconv.GUARD_SPENT: refusal.spent,
+        semconv.GUARD_RESERVED: refusal.reserved,
+        semconv.GUARD_ASKED: refusal.asked,
+        semconv.GUARD_RETRY_AFTER_S: refusal.retry_after_s,
+    }
+
+
+def _threshold_attributes(threshold: Threshold) -> dict[str, Any]:
+    return {
+        semconv.GUARD_RULE: threshold.rule,
+        semconv.GUARD_SCOPE: threshold.scope,
+        semconv.GUARD_METRIC: threshold.metric,
+        semconv.GUARD_WINDOW: threshold.window,
+        semconv.GUARD_LIMIT: threshold.limit,
+        semconv.GUARD_SPENT: threshold.spent,
+    }

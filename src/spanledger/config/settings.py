@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 OnInvalidPolicy = Literal["refuse", "warn"]
 OnContention = Literal["wait", "refuse"]
-OnUnpriced = Literal["refuse", "count_tokens_only"]
+OnUnpriced = Literal["refuse", "ceiling_price", "count_tokens_only"]
 ExportMode = Literal["on", "alongside", "off"]
 Content = Literal["off", "actions", "full"]
 
@@ -47,7 +47,14 @@ class GuardSettings:
     on_unpriced: OnUnpriced = _setting(
         "refuse",
         env="SPANLEDGER_ON_UNPRICED",
-        doc="A model without a price under a cost budget is refused, or counted in tokens only.",
+        doc="A model without a price under a cost budget is refused, charged at "
+        "`guard.ceiling_usd_per_mtok`, or counted in tokens only.",
+    )
+    ceiling_usd_per_mtok: str = _setting(
+        "100",
+        env="SPANLEDGER_CEILING_USD_PER_MTOK",
+        doc="Price of a model without one, in US dollars for a million tokens of any kind, "
+        'with `on_unpriced = "ceiling_price"`.',
     )
     default_max_output_tokens: int | None = _setting(
         None,

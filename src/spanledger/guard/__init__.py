@@ -22,8 +22,9 @@ from spanledger.guard.errors import (
     RateLimited,
     SpanledgerRefusal,
 )
-from spanledger.guard.events import GuardEvent, Listener, log_event
-from spanledger.guard.policy import Budget, Policy, read_policy
+from spanledger.guard.events import GuardEvent, Listener, Threshold, log_event
+from spanledger.guard.policy import Policy, read_policy
+from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.stores import MemoryStore, Store
 
 __all__ = [
@@ -44,12 +45,14 @@ __all__ = [
     "MemoryStore",
     "Policy",
     "PriceUnknown",
+    "RateLimit",
     "RateLimited",
     "Refusal",
     "Reservation",
     "SpanledgerRefusal",
     "Spending",
     "Store",
+    "Threshold",
     "current",
     "log_event",
     "read_policy",

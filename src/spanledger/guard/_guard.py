@@ -1,28 +1,40 @@
 """The guard: a policy held against a ledger. Everything that costs money asks it first."""
 
+import hashlib
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from spanledger.config import ConfigError, GuardSettings
+from spanledger.guard import _refusals
+from spanledger.guard._plan import Plan
+from spanledger.guard._sessions import Sessions
+from spanledger.guard.breaker import Blocked, Outcome, Permit, Transition
+from spanledger.guard.breaker_rule import Target, model_target, tool_target
+from spanledger.guard.breakers import Breakers
+from spanledger.guard.ceilings import reached
 from spanledger.guard.decision import (
     NOTHING_SPENT,
     Call,
     Decision,
-    Reason,
+    Metric,
     Refusal,
     Reservation,
     Spending,
 )
-from spanledger.guard.events import EventKind, GuardEvent, Listener, tell
-from spanledger.guard.ledger import Demand, Key, Shortage
-from spanledger.guard.policy import Budget, Policy
+from spanledger.guard.events import EventKind, GuardEvent, Listener, Threshold, tell
+from spanledger.guard.fingerprints import result_print
+from spanledger.guard.ledger import Crossing, Demand, Key
+from spanledger.guard.loop_watch import LoopWatch
+from spanledger.guard.policy import Policy
+from spanledger.guard.rules import TOOL_CALL, UNATTRIBUTED, Budget
 from spanledger.guard.stores import Grant, MemoryStore, Store
 from spanledger.guard.windows import bounds
 
-_KEEP_S = 86_400
+#: US dollars for a million tokens, as nano-USD for one.
+_NANO_PER_TOKEN = 1_000
 
 
 class BudgetState(NamedTuple):
@@ -54,6 +66,7 @@ class Guard:
         settings: GuardSettings | None = None,
         store: Store | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         listeners: Sequence[Listener] = (),
         policy_error: ConfigError | None = None,
     ) -> None:
@@ -61,9 +74,15 @@ class Guard:
         self.settings = settings or GuardSettings()
         self.store = store or MemoryStore()
         self.policy_error = policy_error
+        self.breakers = Breakers(monotonic, listener=self._breaker_changed)
+        self._loops = LoopWatch(monotonic)
+        self._sessions = Sessions(monotonic)
         self._clock = clock
         self._listeners = tuple(listeners)
-        self._windows: dict[str, tuple[int, float]] = {}
+        self._plan = Plan(self.policy, self._amount, self.store.forget)
+        ceiling_usd = Decimal(self.settings.ceiling_usd_per_mtok)
+        self._ceiling_nano_usd = int(ceiling_usd * _NANO_PER_TOKEN)
+        self.store.on_crossed(self._crossed)
 
     # --- admission ------------------------------------------------------------------------
 
@@ -73,28 +92,30 @@ class Guard:
         Never raises for a limit: the answer is in the decision.
         """
         now = self._clock()
-        if (refusal := self._refused_unseen(call)) is not None:
-            return self._refused(call, refusal, now)
-        demands = self._demands(call, now)
+        checked = self._check(call)
+        if isinstance(checked, Refusal):
+            return self._refused(call, checked, now)
+        demands = self._plan.demands(call, now)
         if not demands:
-            return self._admitted(call, 0, now, 0.0)
-        return self._answer(call, demands, now, self._reserve(call, demands))
+            return self._admitted(call, 0, now, 0.0, checked)
+        grant = self.store.reserve(call.reservation_id, demands, **self._waits())
+        return self._answer(call, demands, now, grant, checked)
 
     async def admit_async(self, call: Call) -> Decision:
         """`admit` for coroutines: it never blocks the event loop."""
         now = self._clock()
-        if (refusal := self._refused_unseen(call)) is not None:
-            return self._refused(call, refusal, now)
-        demands = self._demands(call, now)
+        checked = self._check(call)
+        if isinstance(checked, Refusal):
+            return self._refused(call, checked, now)
+        demands = self._plan.demands(call, now)
         if not demands:
-            return self._admitted(call, 0, now, 0.0)
-        grant = await self.store.reserve_async(
-            call.reservation_id,
-            demands,
-            lease_s=self.settings.lease_s,
-            max_wait_s=self._max_wait_s(),
-        )
-        return self._answer(call, demands, now, grant)
+            return self._admitted(call, 0, now, 0.0, checked)
+        try:
+            grant = await self.store.reserve_async(call.reservation_id, demands, **self._waits())
+        except BaseException:
+            self._report(checked, "cancelled")
+            raise
+        return self._answer(call, demands, now, grant, checked)
 
     def extend(
         self, reservation: Reservation, *, tokens: int, cost_nano_usd: int
@@ -102,37 +123,50 @@ class Guard:
         """Hold more for a call that streams on; None if there was room, else why there was not."""
         if not reservation.entries:
             return None
-        limits = {budget.name: budget for budget in self.policy.budgets}
         amounts = {"tokens": tokens, "cost": cost_nano_usd}
 
-        def more(entry: Demand) -> Demand | None:
-            budget = limits.get(entry.key.rule)
-            amount = amounts.get(entry.metric, 0)
-            if budget is None or not amount:
-                return None
-            return Demand(entry.key, entry.metric, budget.limit, amount)
+        def more(held: Demand) -> Demand | None:
+            amount = amounts.get(held.metric, 0)
+            return held._replace(amount=amount) if amount else None
 
         short = self.store.extend(reservation.id, more)
         if short is None:
             return None
-        now = self._clock()
-        refusal = self._refusal(reservation.call, short, now, reason="stream_exhausted")
-        self._tell("cut", reservation.call, refusal.reason, now, refusal=refusal)
+        now, rule = self._clock(), self._plan.rules[short.demand.key.rule]
+        refusal = _refusals.short(reservation.call, short, rule, now, cut=True)
+        self._tell("cut", refusal.reason, now, call=reservation.call, refusal=refusal)
         return refusal
 
     # --- settlement -----------------------------------------------------------------------
 
-    def settle(self, reservation: Reservation, spending: Spending) -> bool:
-        """Charge what the attempt used; False if it was settled before (nothing happens then)."""
+    def settle(
+        self, reservation: Reservation, spending: Spending, *, outcome: Outcome = "ok"
+    ) -> bool:
+        """Charge what the attempt used; False if it was settled before (nothing happens then).
+
+        `outcome` is what breakers learn: how the provider, or the tool, behaved.
+        """
+        self._report(reservation.permits, outcome)
+        self._count_session(reservation.call, spending)
         if not reservation.entries:
             return False
-        return self.store.settle(
-            reservation.id, lambda entry: spending.amount(entry.metric, entry.amount)
+        return bool(
+            self.store.settle(reservation.id, lambda held: self._used(held, reservation, spending))
         )
+
+    def observe_result(self, call: Call, result: object) -> None:
+        """Tell loop rules what a tool call gave (its result, or the exception that it raised)."""
+        if call.fingerprint is None or not self.policy.loops:
+            return
+        seen, session = result_print(result), call.session or UNATTRIBUTED
+        for rule in self.policy.loops:
+            finding = self._loops.observe(session, call.fingerprint, seen, rule)
+            if finding is not None:
+                self._tell("loop", "loop_seen", self._clock(), call=call, detail=finding.sentence())
 
     def release(self, reservation: Reservation) -> bool:
         """Free everything that is held: the request provably never reached the provider."""
-        return self.settle(reservation, NOTHING_SPENT)
+        return self.settle(reservation, NOTHING_SPENT, outcome="cancelled")
 
     # --- questions ------------------------------------------------------------------------
 
@@ -146,7 +180,12 @@ class Guard:
 
     def needs_tokens(self) -> bool:
         """Whether any rule looks at money or tokens (else no estimate is needed at all)."""
-        return any(budget.metric != "calls" for budget in self.policy.budgets)
+        return self._plan.needs_tokens
+
+    @property
+    def watches_tools(self) -> bool:
+        """Whether any rule looks at calls of tools (else a tool need not ask)."""
+        return self._plan.watches_tools
 
     def state(self, call: Call) -> list[BudgetState]:
         """What each budget that counts `call` has spent and holds at this moment."""
@@ -156,115 +195,175 @@ class Guard:
                 budget,
                 value,
                 *bounds(now, budget.window, budget.zone),
-                *self._read(Key(budget.name, value, self._window_start(budget, now))),
+                *self._read(Key(budget.name, value, self._plan.window_start(budget, now))),
             )
             for budget in self.policy.budgets
             for value in budget.values(call)
         ]
 
-    # --- inside ---------------------------------------------------------------------------
+    # --- inside: checks that need no look at the ledger -------------------------------------
+
+    def _check(self, call: Call) -> Refusal | tuple[Permit, ...]:
+        """A refusal, or what breakers gave. Cheapest first; permits last, as they want a report."""
+        if self.policy_error is not None:
+            return _refusals.policy_unreadable(self.policy_error)
+        if call.estimate.cost_nano_usd is None and self.settings.on_unpriced == "refuse":
+            rule = self._plan.cost_rule
+            if rule is not None and call.operation != TOOL_CALL:
+                return _refusals.price_unknown(call, rule)
+        if self.policy.ceilings and (refusal := self._ceiling(call)) is not None:
+            return refusal
+        if call.fingerprint is not None and (refusal := self._loop(call)) is not None:
+            return refusal
+        return self._acquire(call) if self.policy.breakers else ()
+
+    def _loop(self, call: Call) -> Refusal | None:
+        session = call.session or UNATTRIBUTED
+        for rule in self.policy.loops:
+            if call.fingerprint is not None:
+                finding = self._loops.blocked(session, call.fingerprint, rule)
+                if finding is not None:
+                    return _refusals.loop_detected(call, finding)
+        return None
+
+    def _ceiling(self, call: Call) -> Refusal | None:
+        use = self._sessions.use(call.session or UNATTRIBUTED)
+        calls = int(call.operation != TOOL_CALL)
+        # Tokens count once they are used: a ceiling is no budget and reserves nothing.
+        after = use.plus(steps=1, calls=calls, tokens=calls, depth=len(call.agents))
+        for ceilings in self.policy.ceilings:
+            if (hit := reached(ceilings, after)) is not None:
+                return _refusals.ceiling_reached(call, hit)
+        return None
+
+    def _acquire(self, call: Call) -> Refusal | tuple[Permit, ...]:
+        target, permits = _target(call), list[Permit]()
+        for rule in self.policy.breakers:
+            answer = self.breakers.acquire(target, rule)
+            if isinstance(answer, Blocked):
+                self._report(permits, "cancelled")
+                return _refusals.circuit_open(answer)
+            permits.append(answer)
+        return tuple(permits)
+
+    def _report(self, permits: Sequence[Permit], outcome: Outcome) -> None:
+        for permit in permits:
+            self.breakers.report(permit, outcome)
+
+    def _count_session(self, call: Call, spending: Spending) -> None:
+        if self.policy.ceilings:
+            calls = spending.calls if call.operation != TOOL_CALL else 0
+            session = call.session or UNATTRIBUTED
+            self._sessions.add(session, steps=1, calls=calls, tokens=spending.tokens or 0)
+
+    # --- inside: amounts --------------------------------------------------------------------
+
+    def _waits(self) -> Mapping[str, float]:
+        wait = self.settings.max_wait_s if self.settings.on_contention == "wait" else 0.0
+        return {"lease_s": self.settings.lease_s, "max_wait_s": wait}
+
+    def _amount(self, call: Call, metric: Metric) -> int:
+        estimate = call.estimate
+        if metric == "cost" and estimate.cost_nano_usd is None:
+            return self._unpriced(estimate.input_tokens + estimate.output_tokens)
+        return estimate.amount(metric)
+
+    def _used(self, held: Demand, reservation: Reservation, spending: Spending) -> int:
+        if held.metric == "cost" and spending.cost_nano_usd is None and spending.tokens is not None:
+            unpriced = reservation.call.estimate.cost_nano_usd is None
+            return self._unpriced(spending.tokens) if unpriced else held.amount
+        return spending.amount(held.metric, held.amount)
+
+    def _unpriced(self, tokens: int) -> int:
+        """What tokens of a model without a price are charged, in nano-USD."""
+        charged = self.settings.on_unpriced == "ceiling_price"
+        return tokens * self._ceiling_nano_usd if charged else 0
 
     def _read(self, key: Key) -> tuple[int, int]:
         counter = self.store.read(key)
         return counter.spent, counter.reserved
 
-    def _reserve(self, call: Call, demands: Sequence[Demand]) -> Grant:
-        return self.store.reserve(
-            call.reservation_id,
-            demands,
-            lease_s=self.settings.lease_s,
-            max_wait_s=self._max_wait_s(),
-        )
+    # --- inside: answers and events ---------------------------------------------------------
 
-    def _max_wait_s(self) -> float:
-        return self.settings.max_wait_s if self.settings.on_contention == "wait" else 0.0
-
-    def _demands(self, call: Call, now: float) -> list[Demand]:
-        estimate = call.estimate
-        demands = []
-        for budget in self.policy.budgets:
-            start = self._window_start(budget, now)
-            amount = estimate.amount(budget.metric)
-            for value in budget.values(call):
-                key = Key(budget.name, value, start)
-                demands.append(Demand(key, budget.metric, budget.limit, amount))
-        return demands
-
-    def _window_start(self, budget: Budget, now: float) -> int:
-        """Start of the present window: computed once and kept until it ends."""
-        cached = self._windows.get(budget.name)
-        if cached is None or not cached[0] <= now < cached[1]:
-            start, end = bounds(now, budget.window, budget.zone)
-            if cached is not None and cached[0] < start:
-                # A day is kept in any case, and the last window: a clock that is set back finds
-                # what was spent, and memory is bounded.
-                self.store.forget(budget.name, min(cached[0], start - _KEEP_S))
-            cached = (start, float("inf") if end is None else end)
-            self._windows[budget.name] = cached
-        return cached[0]
-
-    def _refused_unseen(self, call: Call) -> Refusal | None:
-        """Refusals that need no look at the ledger."""
-        if self.policy_error is not None:
-            return Refusal(
-                "policy_unreadable",
-                detail=f"Calls are refused because the policy can't be read: {self.policy_error}",
-                advice="Mend the file, or set SPANLEDGER_ON_INVALID_POLICY=warn to run unguarded.",
-            )
-        if call.estimate.cost_nano_usd is not None or self.settings.on_unpriced != "refuse":
-            return None
-        budget = next((b for b in self.policy.budgets if b.metric == "cost"), None)
-        return None if budget is None else _price_unknown(call, budget)
-
-    def _answer(self, call: Call, demands: Sequence[Demand], now: float, grant: Grant) -> Decision:
+    def _answer(
+        self,
+        call: Call,
+        demands: Sequence[Demand],
+        now: float,
+        grant: Grant,
+        permits: tuple[Permit, ...],
+    ) -> Decision:
         if grant.shortage is None:
-            return self._admitted(call, len(demands), now, grant.waited_s)
-        refusal = self._refusal(call, grant.shortage, now)
+            return self._admitted(call, len(demands), now, grant.waited_s, permits)
+        self._report(permits, "cancelled")
+        rule = self._plan.rules[grant.shortage.demand.key.rule]
+        refusal = _refusals.short(call, grant.shortage, rule, now)
         return self._refused(call, refusal, now, grant.waited_s)
 
-    def _admitted(self, call: Call, entries: int, now: float, waited_s: float) -> Decision:
-        reservation = Reservation(call.reservation_id, call, entries, now)
+    def _admitted(
+        self, call: Call, entries: int, now: float, waited_s: float, permits: tuple[Permit, ...]
+    ) -> Decision:
+        reservation = Reservation(call.reservation_id, call, entries, now, permits)
         if waited_s:
-            self._tell("waited", call, "allowed", now, waited_s=waited_s)
+            self._tell("waited", "allowed", now, call=call, waited_s=waited_s)
         return Decision(call, reservation, waited_s=waited_s)
 
     def _refused(self, call: Call, refusal: Refusal, now: float, waited_s: float = 0.0) -> Decision:
-        self._tell("refused", call, refusal.reason, now, refusal=refusal, waited_s=waited_s)
+        self._tell("refused", refusal.reason, now, call=call, refusal=refusal, waited_s=waited_s)
         return Decision(call, refusal=refusal, waited_s=waited_s)
 
-    def _refusal(
-        self, call: Call, short: Shortage, now: float, *, reason: Reason | None = None
-    ) -> Refusal:
-        budget = next(b for b in self.policy.budgets if b.name == short.demand.key.rule)
-        _start, end = bounds(now, budget.window, budget.zone)
-        contended = short.kind == "contended"
-        return Refusal(
-            reason or ("budget_contended" if contended else "budget_exhausted"),
-            rule=budget.name,
-            scope=_scope(budget, short.demand.key.value),
-            metric=budget.metric,
-            window=budget.window,
-            limit=budget.limit,
-            spent=short.spent,
-            reserved=short.reserved,
-            asked=short.demand.amount,
-            retry_after_s=None if contended or end is None else max(0.0, end - now),
-            advice=_CUT_ADVICE if reason == "stream_exhausted" else _advice(call, short, budget),
+    def _crossed(self, crossing: Crossing) -> None:
+        """A mark was reached: tell it under an id that is the same wherever it is told."""
+        rule = self._plan.rules.get(crossing.key.rule)
+        if not isinstance(rule, Budget):
+            return
+        threshold = Threshold(
+            rule=rule.name,
+            scope=_refusals.scope_of(rule.scope, crossing.key.value),
+            metric=rule.metric,
+            window=rule.window,
+            limit=rule.limit,
+            mark=crossing.mark,
+            spent=crossing.spent,
         )
+        seed = "\0".join(map(str, (*crossing.key, crossing.mark)))
+        event_id = hashlib.blake2b(seed.encode(), digest_size=16).hexdigest()
+        self._tell(
+            "threshold", "budget_threshold", self._clock(), threshold=threshold, event_id=event_id
+        )
+
+    def _breaker_changed(self, change: Transition) -> None:
+        detail = (
+            f"Breaker {change.rule!r}: {change.target.name} is {change.after.replace('_', ' ')}."
+        )
+        self._tell("breaker", change.event, self._clock(), detail=detail)
 
     def _tell(
         self,
         kind: EventKind,
-        call: Call,
         reason: str,
         at: float,
         *,
+        call: Call | None = None,
         refusal: Refusal | None = None,
         waited_s: float = 0.0,
+        threshold: Threshold | None = None,
+        detail: str = "",
+        event_id: str = "",
     ) -> None:
         if not self._listeners:
             return
-        event = GuardEvent(uuid.uuid4().hex, kind, at, call, reason, refusal, waited_s)
+        event = GuardEvent(
+            event_id or uuid.uuid4().hex,
+            kind,
+            at,
+            call,
+            reason,
+            refusal,
+            waited_s,
+            threshold,
+            detail,
+        )
         tell(self._listeners, event)
 
     def with_listener(self, listener: Listener) -> None:
@@ -273,48 +372,16 @@ class Guard:
 
     def replaced(self, policy: Policy) -> "Guard":
         """A guard with another policy over the same ledger: open reservations stay valid."""
-        guard = Guard(
+        return Guard(
             policy,
-            settings=replace(self.settings),
+            settings=self.settings,
             store=self.store,
             clock=self._clock,
             listeners=self._listeners,
         )
-        return guard
 
 
-def _scope(budget: Budget, value: str) -> str:
-    return budget.scope if budget.scope == "global" else f"{budget.scope} {value}"
-
-
-_CUT_ADVICE = "The answer outgrew what the call had reserved: set max_tokens, or raise the limit."
-
-
-def _advice(call: Call, short: Shortage, budget: Budget) -> str:
-    if short.kind == "contended":
-        return "Wait for the calls in flight, run fewer at once, or raise the limit."
-    room = budget.limit - short.spent
-    if budget.metric != "calls" and room > 0 and "ceiling" in call.estimate.method:
-        return "The request sets no output limit, so the model's ceiling was asked: set max_tokens."
-    smaller = "Ask for less (max_tokens, a cheaper model), or raise" if room > 0 else "Raise"
-    if budget.window == "total":
-        return f"{smaller} the limit."
-    return f"{smaller} the limit, or wait for the next window."
-
-
-def _price_unknown(call: Call, budget: Budget) -> Refusal:
-    return Refusal(
-        "price_unknown",
-        rule=budget.name,
-        scope=budget.scope,
-        metric="cost",
-        window=budget.window,
-        detail=(
-            f"The model {call.model!r} of {call.provider!r} has no price, "
-            f"so the cost budget {budget.name!r} can't be held."
-        ),
-        advice=(
-            "Add its price to a file and name that in SPANLEDGER_PRICES, or set "
-            "SPANLEDGER_ON_UNPRICED=count_tokens_only."
-        ),
-    )
+def _target(call: Call) -> Target:
+    if call.operation == TOOL_CALL and call.tool is not None:
+        return tool_target(call.tool)
+    return model_target(call.provider, call.model)

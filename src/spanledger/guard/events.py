@@ -4,11 +4,39 @@ import logging
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from spanledger.guard.decision import Call, Refusal
+from spanledger.guard.decision import Call, Refusal, show_amount
 
-EventKind = Literal["refused", "waited", "cut", "overrun", "lease_charged"]
+EventKind = Literal["refused", "waited", "cut", "threshold", "breaker", "loop"]
+
 
 _log = logging.getLogger("spanledger.guard")
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What is spent under a rule has reached a part of its limit for the first time."""
+
+    rule: str
+    scope: str
+    metric: str
+    window: str
+    limit: int
+    mark: int
+    """The amount that was reached, in the metric's unit."""
+    spent: int
+
+    @property
+    def part(self) -> float:
+        """The part of the limit, such as 0.8."""
+        return self.mark / self.limit if self.limit else 1.0
+
+    def sentence(self) -> str:
+        """What was reached, for a person."""
+        spent, limit = show_amount(self.metric, self.spent), show_amount(self.metric, self.limit)
+        return (
+            f"{self.part:.0%} of budget {self.rule!r} is used "
+            f"(scope {self.scope}, window {self.window}): {spent} of {limit}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +47,23 @@ class GuardEvent:
     kind: EventKind
     at: float
     """Wall-clock seconds since the epoch."""
-    call: Call
+    call: Call | None
+    """The call that was decided about, if the event is about one."""
     reason: str
     refusal: Refusal | None = None
     waited_s: float = 0.0
+    threshold: Threshold | None = None
+    detail: str = ""
 
     @property
     def message(self) -> str:
         """The event in one sentence."""
         if self.refusal is not None:
             return self.refusal.sentence()
+        if self.threshold is not None:
+            return self.threshold.sentence()
+        if self.detail or self.call is None:
+            return self.detail
         return f"A call to {self.call.model} waited {self.waited_s:.3f} s for calls in flight."
 
 
@@ -40,7 +75,7 @@ class Listener(Protocol):
 
 def log_event(event: GuardEvent) -> None:
     """The listener that is always there: one line in the log ``spanledger.guard``."""
-    level = logging.WARNING if event.refusal is not None else logging.INFO
+    level = logging.INFO if event.kind == "waited" else logging.WARNING
     _log.log(level, "%s", event.message)
 
 

@@ -1,46 +1,35 @@
 """What a user wrote, as rules. Pure: text and tables in, frozen rules or a `ConfigError` out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, tzinfo
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, get_args
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from spanledger.config import BudgetShortcut, ConfigError, Document
-from spanledger.guard.decision import METRICS, Call, Metric
+from spanledger.guard.breaker_rule import BreakerRule
+from spanledger.guard.ceilings import Ceilings
+from spanledger.guard.decision import METRICS, Metric
+from spanledger.guard.loops import LoopRule
+from spanledger.guard.rules import (
+    ATTRIBUTE,
+    DEFAULT_THRESHOLDS,
+    ENFORCE,
+    PERS,
+    SCOPES,
+    UNATTRIBUTED,
+    Budget,
+    Match,
+    RateLimit,
+)
 from spanledger.guard.windows import WINDOWS, Window
 
-ScopeName = Literal["global", "session", "agent"]
-SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
+__all__ = ["UNATTRIBUTED", "Budget", "Policy", "RateLimit", "parse_limit", "read_policy"]
 
 NANO = 1_000_000_000
 #: What a signed 64-bit counter holds; a limit above it could not be kept in a database.
 _MOST = 2**63 - 1
-#: The counter of calls that have no session or agent, under a rule that counts each of them.
-UNATTRIBUTED = "(none)"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """One budget: at most `limit` of `metric` for each value of `scope` in each `window`."""
-
-    name: str
-    metric: Metric
-    limit: int
-    """In the metric's unit: nano-USD, tokens or calls."""
-    window: Window = "total"
-    scope: ScopeName = "global"
-    zone: tzinfo = UTC
-
-    def values(self, call: Call) -> tuple[str, ...]:
-        """Whom the call counts for under this rule: one counter for each."""
-        if self.scope == "global":
-            return ("",)
-        if self.scope == "session":
-            return (call.session or UNATTRIBUTED,)
-        # An agent that calls itself again is still one agent.
-        return tuple(dict.fromkeys(call.agents)) or (UNATTRIBUTED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +38,32 @@ class Policy:
 
     budgets: tuple[Budget, ...] = ()
     source: str = ""
+    rate_limits: tuple[RateLimit, ...] = ()
+    breakers: tuple[BreakerRule, ...] = ()
+    loops: tuple[LoopRule, ...] = ()
+    ceilings: tuple[Ceilings, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.budgets)
+        return any((self.budgets, self.rate_limits, self.breakers, self.loops, self.ceilings))
 
-
-_BUDGET_KEYS = ("name", "metric", "limit", "window", "scope", "time_zone")
+    def names(self) -> Iterator[str]:
+        """The names of all rules, in the order of the tables."""
+        for rules in (self.budgets, self.rate_limits, self.breakers, self.loops, self.ceilings):
+            yield from (rule.name for rule in rules)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One ``[[budgets]]`` table with what an error must name."""
+    """One table of a kind of rules, with what an error must name."""
 
+    kind: str
     table: Mapping[str, Any]
     document: Document
     index: int
     label: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.label = f"budgets[{self.index}]"
+        self.label = f"{self.kind}[{self.index}]"
 
     def fail(self, problem: str, key: str, allowed: str = "") -> ConfigError:
         return ConfigError(
@@ -76,8 +72,14 @@ class _Entry:
             found=self.table.get(key),
             allowed=allowed,
             source=self.document.source,
-            line=self.document.line_of("budgets", key, self.index),
+            line=self.document.line_of(self.kind, key, self.index),
         )
+
+    def only(self, keys: Sequence[str]) -> None:
+        """Refuse keys that mean nothing here."""
+        for key in self.table:
+            if key not in keys:
+                raise self.fail("no such key", key, ", ".join(keys))
 
 
 def read_policy(document: Document, shortcut: BudgetShortcut | None = None) -> Policy:
@@ -85,40 +87,124 @@ def read_policy(document: Document, shortcut: BudgetShortcut | None = None) -> P
 
     Raises `ConfigError` for the first rule that can't be used.
     """
-    tables = document.data.get("budgets", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(
-            "budgets are written as [[budgets]]",
-            key="budgets",
-            source=document.source,
-            line=document.line_of("budgets"),
-        )
-    budgets = [_budget(_Entry(table, document, i)) for i, table in enumerate(tables)]
+    budgets = _rules("budgets", document, _budget)
     if shortcut is not None:
         budgets += _shortcut_budgets(shortcut, document)
-    _refuse_same_names(budgets, document)
-    return Policy(tuple(budgets), document.source)
+    policy = Policy(
+        tuple(budgets),
+        document.source,
+        rate_limits=tuple(_rules("rate_limits", document, _rate_limit)),
+        breakers=tuple(_rules("breakers", document, _breaker)),
+        loops=tuple(_rules("loops", document, _loop)),
+        ceilings=tuple(_rules("ceilings", document, _ceilings)),
+    )
+    _refuse_same_names(policy, document)
+    return policy
+
+
+def _rules(kind: str, document: Document, read: Callable[[_Entry], Any]) -> list[Any]:
+    tables = document.data.get(kind, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(
+            f"{kind} are written as [[{kind}]]",
+            key=kind,
+            source=document.source,
+            line=document.line_of(kind),
+        )
+    return [read(_Entry(kind, table, document, i)) for i, table in enumerate(tables)]
+
+
+# --- the kinds of rules ---------------------------------------------------------------------
+
+_BUDGET_KEYS = (
+    "name", "metric", "limit", "window", "scope", "time_zone", "thresholds", "enforce", "each",
+    "match",
+)  # fmt: skip
+_RATE_KEYS = ("name", "metric", "limit", "per", "scope", "each", "match")
+_RATE_METRICS: tuple[Metric, ...] = ("calls", "tokens", "concurrency")
 
 
 def _budget(entry: _Entry) -> Budget:
-    for key in entry.table:
-        if key not in _BUDGET_KEYS:
-            raise entry.fail("no such key", key, ", ".join(_BUDGET_KEYS))
+    entry.only(_BUDGET_KEYS)
     metric = _choice(entry, "metric", METRICS)
     return Budget(
         name=_name(entry),
         metric=metric,
         limit=_limit(entry, metric),
         window=_choice(entry, "window", WINDOWS),
-        scope=_choice(entry, "scope", SCOPES, default="global"),
+        scope=_scope(entry),
         zone=_zone(entry),
+        thresholds=_thresholds(entry),
+        enforce=_choice(entry, "enforce", ENFORCE, default="hard"),
+        each=_flag(entry, "each", default=True),
+        match=_match(entry),
     )
+
+
+def _rate_limit(entry: _Entry) -> RateLimit:
+    entry.only(_RATE_KEYS)
+    metric = _choice(entry, "metric", _RATE_METRICS)
+    if metric == "concurrency" and "per" in entry.table:
+        raise entry.fail("concurrency is at one time, not per time", "per", "no such key here")
+    return RateLimit(
+        name=_name(entry),
+        metric=metric,
+        limit=_limit(entry, "calls"),
+        per=None if metric == "concurrency" else _choice(entry, "per", PERS),
+        scope=_scope(entry),
+        each=_flag(entry, "each", default=True),
+        match=_match(entry),
+    )
+
+
+def _breaker(entry: _Entry) -> BreakerRule:
+    return _from_fields(entry, BreakerRule)  # type: ignore[no-any-return]  # made by its class
+
+
+def _loop(entry: _Entry) -> LoopRule:
+    return _from_fields(entry, LoopRule, polling=frozenset)  # type: ignore[no-any-return]  # as above
+
+
+def _ceilings(entry: _Entry) -> Ceilings:
+    return _from_fields(entry, Ceilings)  # type: ignore[no-any-return]  # as above
+
+
+def _from_fields(entry: _Entry, cls: type[Any], **convert: Callable[[Any], Any]) -> Any:
+    """A rule whose keys are the fields of its class, which checks its own values."""
+    entry.only([spec.name for spec in fields(cls)])
+    values = {"name": _name(entry)}
+    for key, value in entry.table.items():
+        if isinstance(value, bool) or (key in convert and not _texts(value)):
+            raise entry.fail("can't be used", key, "texts in a list" if key in convert else "")
+        values[key] = convert.get(key, _same)(value)
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        _blame(entry, error)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _blame(entry: _Entry, error: Exception) -> NoReturn:
+    """Turn a class's complaint into one that names the place."""
+    key = next((key for key in entry.table if key != "name" and key in str(error)), "name")
+    raise entry.fail(str(error), key) from None
+
+
+# --- single values --------------------------------------------------------------------------
 
 
 def _name(entry: _Entry) -> str:
     name = entry.table.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise entry.fail("every budget needs a name", "name", "a text")
+        kind = entry.kind.removesuffix("s").replace("_", " ")
+        raise entry.fail(f"every {kind} needs a name", "name", "a text")
     return name
 
 
@@ -129,6 +215,50 @@ def _choice(entry: _Entry, key: str, allowed: Sequence[Any], default: Any = None
     if value not in allowed:
         raise entry.fail("no such value", key, ", ".join(allowed))
     return value
+
+
+def _flag(entry: _Entry, key: str, *, default: bool) -> bool:
+    value = entry.table.get(key, default)
+    if not isinstance(value, bool):
+        raise entry.fail("can't be used", key, "true, false")
+    return value
+
+
+_SCOPES_SAID = ", ".join(SCOPES) + f", {ATTRIBUTE}NAME"
+
+
+def _is_scope(value: object) -> bool:
+    own = isinstance(value, str) and value.startswith(ATTRIBUTE) and len(value) > len(ATTRIBUTE)
+    return own or value in SCOPES
+
+
+def _scope(entry: _Entry) -> str:
+    value: Any = entry.table.get("scope", "global")
+    if not _is_scope(value):
+        raise entry.fail("no such value", "scope", _SCOPES_SAID)
+    return str(value)
+
+
+def _match(entry: _Entry) -> Match:
+    table = entry.table.get("match", {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) and v for v in table.values()):
+        raise entry.fail("can't be used", "match", 'patterns by scope, such as { model = "gpt-*" }')
+    for scope in table:
+        if scope == "global" or not _is_scope(scope):
+            raise entry.fail(f"{scope!r} is no scope", "match", _SCOPES_SAID)
+    return tuple(table.items())
+
+
+def _thresholds(entry: _Entry) -> tuple[float, ...]:
+    value = entry.table.get("thresholds", list(DEFAULT_THRESHOLDS))
+    allowed = "parts of the limit above 0 and up to 1, ascending, such as [0.8, 0.95]"
+    if not isinstance(value, list) or any(isinstance(v, bool) for v in value):
+        raise entry.fail("can't be used", "thresholds", allowed)
+    if not all(isinstance(v, (int, float)) and 0 < v <= 1 for v in value):
+        raise entry.fail("can't be used", "thresholds", allowed)
+    if sorted(set(value)) != value:
+        raise entry.fail("must ascend", "thresholds", allowed)
+    return tuple(map(float, value))
 
 
 def _limit(entry: _Entry, metric: Metric) -> int:
@@ -173,6 +303,9 @@ def _zone(entry: _Entry) -> tzinfo:
         raise entry.fail("no such time zone", "time_zone", "a name such as Europe/Berlin") from None
 
 
+# --- the environment's shortcut -------------------------------------------------------------
+
+
 def _shortcut_budgets(shortcut: BudgetShortcut, document: Document) -> list[Budget]:
     limits: dict[Metric, Any] = {
         "cost": shortcut.usd,
@@ -211,16 +344,17 @@ def _shortcut_error(
     )
 
 
-def _refuse_same_names(budgets: Sequence[Budget], document: Document) -> None:
+def _refuse_same_names(policy: Policy, document: Document) -> None:
     seen: set[str] = set()
-    for index, budget in enumerate(budgets):
-        if budget.name in seen:
-            raise ConfigError(
-                "two rules of one name",
-                key=f"budgets[{index}].name",
-                found=budget.name,
-                allowed="a name of its own",
-                source=document.source,
-                line=document.line_of("budgets", "name", index),
-            )
-        seen.add(budget.name)
+    for kind in ("budgets", "rate_limits", "breakers", "loops", "ceilings"):
+        for index, rule in enumerate(getattr(policy, kind)):
+            if rule.name in seen:
+                raise ConfigError(
+                    "two rules of one name",
+                    key=f"{kind}[{index}].name",
+                    found=rule.name,
+                    allowed="a name of its own",
+                    source=document.source,
+                    line=document.line_of(kind, "name", index),
+                )
+            seen.add(rule.name)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from spanledger import semconv
+from spanledger.track._asking import Asked
 from spanledger.track._scope import current_scope
 from spanledger.track._spans import Tracked
 
@@ -23,9 +24,10 @@ def tool(*, name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R
 def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
     """Trace a function, plain or async, as a tool of the agent that calls it.
 
-    The span carries a hash of the arguments, never the arguments. What the function returns
-    and raises is left as it is. The span of a generator is open from its first step to its
-    last, and is not the parent of what the generator does: its steps run among the caller's.
+    The guard is asked before it runs: rules on tools, loop rules, breakers and ceilings may
+    refuse it. The span carries a hash of the arguments, never the arguments. What the function
+    returns and raises is left as it is. The span of a generator is open from its first step to
+    its last, and is not the parent of what the generator does: its steps run among the caller's.
 
     >>> @tool
     ... def look_up(word: str) -> str:
@@ -39,18 +41,16 @@ def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = No
 def _traced(function: Callable[P, R], name: str) -> Callable[P, R]:
     description = (inspect.getdoc(function) or "").split("\n", 1)[0]
 
-    def start(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tracked:
-        return Tracked(
-            f"{semconv.TOOL_OPERATION} {name}",
-            _attributes(name, description, args, kwargs),
-            current_scope(),
-        )
+    def start(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tracked, Asked]:
+        attributes = _attributes(name, description, args, kwargs)
+        span = Tracked(f"{semconv.TOOL_OPERATION} {name}", attributes, current_scope())
+        return span, Asked(name, args, kwargs)
 
     wrap = _wrapper_for(function)
     return cast("Callable[P, R]", functools.wraps(function)(wrap(function, start)))
 
 
-_Start = Callable[[Sequence[Any], Mapping[str, Any]], Tracked]
+_Start = Callable[[Sequence[Any], Mapping[str, Any]], tuple[Tracked, Asked]]
 _Any = Callable[..., Any]
 
 
@@ -65,23 +65,29 @@ def _wrapper_for(function: _Any) -> Callable[[_Any, _Start], _Any]:
 
 def _plain(function: _Any, start: _Start) -> _Any:
     def traced(*args: Any, **kwargs: Any) -> Any:
-        with start(args, kwargs):
-            return function(*args, **kwargs)
+        span, asked = start(args, kwargs)
+        with span, asked:
+            asked.result = function(*args, **kwargs)
+            return asked.result
 
     return traced
 
 
 def _coroutine(function: _Any, start: _Start) -> _Any:
     async def traced(*args: Any, **kwargs: Any) -> Any:
-        with start(args, kwargs):
-            return await function(*args, **kwargs)
+        span, asked = start(args, kwargs)
+        with span:
+            async with asked:
+                asked.result = await function(*args, **kwargs)
+                return asked.result
 
     return traced
 
 
 def _generator(function: _Any, start: _Start) -> _Any:
     def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with start(args, kwargs).alone():
+        span, asked = start(args, kwargs)
+        with span.alone(), asked:
             return (yield from function(*args, **kwargs))
 
     return traced
@@ -89,8 +95,9 @@ def _generator(function: _Any, start: _Start) -> _Any:
 
 def _async_generator(function: _Any, start: _Start) -> _Any:
     async def traced(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with start(args, kwargs).alone():
-            async with aclosing(function(*args, **kwargs)) as items:
+        span, asked = start(args, kwargs)
+        with span.alone():
+            async with asked, aclosing(function(*args, **kwargs)) as items:
                 async for item in items:
                     yield item
 

@@ -1,0 +1,97 @@
+"""The counting rules of a policy, made ready for the hot path."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from spanledger.guard.decision import Call, Metric
+from spanledger.guard.ledger import Demand, Key
+from spanledger.guard.policy import Policy
+from spanledger.guard.rules import Budget, RateLimit, concerns, on_tools
+from spanledger.guard.windows import bounds
+
+#: A day is kept in any case: a clock that is set back finds what was spent.
+_KEEP_S = 86_400
+#: Buckets of rates roll every second; their remains are swept up this often.
+_SWEEP_BUCKETS_S = 60
+
+Amount = Callable[[Call, Metric], int]
+
+
+class _Counted(NamedTuple):
+    """A budget with what never changes about it."""
+
+    budget: Budget
+    limit: int | None
+    marks: tuple[int, ...]
+
+
+class Plan:
+    """What each call asks of the ledger.
+
+    `amount` says how much a call asks of a metric; `forget` is told when windows of a rule that
+    began before an instant (epoch seconds) are no longer needed.
+    """
+
+    def __init__(self, policy: Policy, amount: Amount, forget: Callable[[str, int], None]) -> None:
+        self._amount = amount
+        self._forget = forget
+        self._budgets = tuple(
+            _Counted(b, None if b.enforce == "soft" else b.limit, b.marks()) for b in policy.budgets
+        )
+        self._rates = policy.rate_limits
+        self._windows: dict[str, tuple[int, float]] = {}
+        self._swept: dict[str, float] = {}
+        counting: tuple[Budget | RateLimit, ...] = (*policy.budgets, *policy.rate_limits)
+        self.rules: Mapping[str, Budget | RateLimit] = {rule.name: rule for rule in counting}
+        metrics = {rule.metric for rule in counting}
+        self.needs_tokens = bool(metrics & {"cost", "tokens"}) or bool(policy.ceilings)
+        self.watches_tools = bool(policy.loops or policy.breakers or policy.ceilings) or any(
+            on_tools(rule) for rule in counting
+        )
+        self.cost_rule = next(
+            (b for b in policy.budgets if b.metric == "cost" and b.enforce == "hard"), None
+        )
+
+    def demands(self, call: Call, now: float) -> list[Demand]:
+        """What `call` asks, in the order of the rules: budgets first."""
+        demands = []
+        for budget, limit, marks in self._budgets:
+            if not concerns(budget, call):
+                continue
+            start = self.window_start(budget, now)
+            amount = self._amount(call, budget.metric)
+            for value in budget.values(call):
+                key = Key(budget.name, value, start)
+                demands.append(Demand(key, budget.metric, limit, amount, marks))
+        for rate in self._rates:
+            if concerns(rate, call):
+                self._add_rate(demands, rate, call, now)
+        return demands
+
+    def _add_rate(self, demands: list[Demand], rate: RateLimit, call: Call, now: float) -> None:
+        start, earlier, part = rate.bucket(now)
+        if rate.per is not None:
+            self._sweep_buckets(rate, earlier, now)
+        for value in rate.values(call):
+            before = Key(rate.name, value, earlier) if rate.per is not None else None
+            amount = self._amount(call, rate.metric)
+            key = Key(rate.name, value, start)
+            demands.append(Demand(key, rate.metric, rate.limit, amount, (), before, part))
+
+    def window_start(self, budget: Budget, now: float) -> int:
+        """Start of the present window: computed once and kept until it ends."""
+        cached = self._windows.get(budget.name)
+        if cached is None or not cached[0] <= now < cached[1]:
+            start, end = bounds(now, budget.window, budget.zone)
+            if cached is not None and cached[0] < start:
+                # The last window is kept too, and memory is bounded.
+                self._forget(budget.name, min(cached[0], start - _KEEP_S))
+            cached = (start, math.inf if end is None else end)
+            self._windows[budget.name] = cached
+        return cached[0]
+
+    def _sweep_buckets(self, rate: RateLimit, earlier: int, now: float) -> None:
+        if now - self._swept.get(rate.name, -math.inf) >= _SWEEP_BUCKETS_S:
+            self._swept[rate.name] = now
+            self._forget(rate.name, earlier)

@@ -1,0 +1,147 @@
+"""Why a call is refused, put into values and sentences. Pure."""
+
+from spanledger.config import ConfigError
+from spanledger.guard.breaker import Blocked
+from spanledger.guard.ceilings import CeilingHit
+from spanledger.guard.decision import Call, Reason, Refusal
+from spanledger.guard.ledger import Shortage
+from spanledger.guard.loops import LoopFinding
+from spanledger.guard.rules import Budget, RateLimit
+from spanledger.guard.windows import bounds
+
+_CUT_ADVICE = "The answer outgrew what the call had reserved: set max_tokens, or raise the limit."
+
+
+def short(
+    call: Call,
+    shortage: Shortage,
+    rule: Budget | RateLimit,
+    now: float,
+    *,
+    cut: bool = False,
+) -> Refusal:
+    """The refusal for a demand that does not fit. `cut`: of a stream that is under way."""
+    demand = shortage.demand
+    reason, retry_after_s, advice = _explain(call, shortage, rule, now)
+    return Refusal(
+        "stream_exhausted" if cut else reason,
+        rule=rule.name,
+        scope=scope_of(rule.scope, demand.key.value),
+        metric=rule.metric,
+        window=_window(rule),
+        limit=demand.limit,
+        spent=shortage.spent,
+        reserved=shortage.reserved,
+        asked=demand.amount,
+        retry_after_s=retry_after_s,
+        advice=_CUT_ADVICE if cut else advice,
+    )
+
+
+def _window(rule: Budget | RateLimit) -> str:
+    return rule.window if isinstance(rule, Budget) else (rule.per or "at once")
+
+
+def scope_of(scope: str, value: str) -> str:
+    """A scope with whom it counts: ``global``, ``agent planner``."""
+    return f"{scope} {value}" if value else scope
+
+
+def _explain(
+    call: Call, shortage: Shortage, rule: Budget | RateLimit, now: float
+) -> tuple[Reason, float | None, str]:
+    if isinstance(rule, RateLimit):
+        return _explain_rate(shortage, rule, now)
+    if shortage.kind == "contended":
+        advice = "Wait for the calls in flight, run fewer at once, or raise the limit."
+        return "budget_contended", None, advice
+    _start, end = bounds(now, rule.window, rule.zone)
+    retry_after_s = None if end is None else max(0.0, end - now)
+    return "budget_exhausted", retry_after_s, _budget_advice(call, shortage, rule)
+
+
+def _explain_rate(
+    shortage: Shortage, rate: RateLimit, now: float
+) -> tuple[Reason, float | None, str]:
+    if rate.metric == "concurrency":
+        return "concurrency_limited", None, "Wait for a call to end, or raise the limit."
+    asked = shortage.demand.amount
+    after_s = rate.retry_after_s(now, shortage.spent, asked)
+    if after_s is None:
+        return "rate_limited", None, "The call alone asks more than the limit: ask for less."
+    return "rate_limited", after_s, "Slow down, or raise the limit."
+
+
+def _budget_advice(call: Call, shortage: Shortage, budget: Budget) -> str:
+    room = budget.limit - shortage.spent
+    if budget.metric != "calls" and room > 0 and "ceiling" in call.estimate.method:
+        return "The request sets no output limit, so the model's ceiling was asked: set max_tokens."
+    smaller = "Ask for less (max_tokens, a cheaper model), or raise" if room > 0 else "Raise"
+    if budget.window == "total":
+        return f"{smaller} the limit."
+    return f"{smaller} the limit, or wait for the next window."
+
+
+def price_unknown(call: Call, budget: Budget) -> Refusal:
+    """A cost budget applies, and nobody knows what the model costs."""
+    return Refusal(
+        "price_unknown",
+        rule=budget.name,
+        scope=budget.scope,
+        metric="cost",
+        window=budget.window,
+        detail=(
+            f"The model {call.model!r} of {call.provider!r} has no price, "
+            f"so the cost budget {budget.name!r} can't be held."
+        ),
+        advice=(
+            "Add its price to a file and name that in SPANLEDGER_PRICES, or set "
+            "SPANLEDGER_ON_UNPRICED=ceiling_price or count_tokens_only."
+        ),
+    )
+
+
+def policy_unreadable(error: ConfigError) -> Refusal:
+    """Nothing is let through until the policy is mended."""
+    return Refusal(
+        "policy_unreadable",
+        detail=f"Calls are refused because the policy can't be read: {error}",
+        advice="Mend the file, or set SPANLEDGER_ON_INVALID_POLICY=warn to run unguarded.",
+    )
+
+
+def circuit_open(blocked: Blocked) -> Refusal:
+    """A breaker holds the call back."""
+    return Refusal(
+        "circuit_open",
+        rule=blocked.rule,
+        scope=blocked.target.name,
+        metric="failures",
+        detail=blocked.sentence(),
+        retry_after_s=blocked.retry_after_s,
+        advice="Fall back to another model, or wait; `spanledger breaker close` overrules it.",
+    )
+
+
+def ceiling_reached(call: Call, hit: CeilingHit) -> Refusal:
+    """A session has reached a hard ceiling."""
+    return Refusal(
+        "ceiling_reached",
+        rule=hit.rule,
+        scope=scope_of("session", call.session or "(none)"),
+        metric=hit.ceiling.removeprefix("max_"),
+        detail=hit.sentence(),
+        advice="Start a new session, or raise the ceiling.",
+    )
+
+
+def loop_detected(call: Call, finding: LoopFinding) -> Refusal:
+    """The agent would go on in a circle."""
+    return Refusal(
+        "loop_detected",
+        rule=finding.rule,
+        scope=scope_of("session", call.session or "(none)"),
+        metric="repetitions",
+        detail=finding.sentence(),
+        advice="Do something else: another tool, other arguments, or stop.",
+    )
