@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from spanledger import guard
 from spanledger.config import (
+    AlertSettings,
     ConfigError,
     Document,
     Settings,
@@ -200,10 +201,27 @@ def _start_guard(made: Installation) -> None:
         guard.Guard(
             made.policy,
             settings=made.settings.guard,
-            listeners=(guard.log_event,),
+            listeners=(guard.log_event, *_webhooks(made.settings.alerts)),
             policy_error=error,
         )
     )
+
+
+def _webhooks(alerts: AlertSettings) -> list[guard.Listener]:
+    """The listeners that post events. An address of no use is said and left out."""
+    if not (alerts.webhook or alerts.slack):
+        return []
+    from spanledger.guard.webhook import Webhook
+
+    made: list[guard.Listener] = []
+    try:
+        if alerts.webhook:
+            made.append(Webhook(alerts.webhook))
+        if alerts.slack:
+            made.append(Webhook(alerts.slack, style="slack"))
+    except ValueError as error:
+        _log.error("Alerts are not posted: %s", error)
+    return made
 
 
 def _start_telemetry(made: Installation, environ: dict[str, str]) -> None:

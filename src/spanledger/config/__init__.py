@@ -3,6 +3,7 @@
 from spanledger.config.errors import ConfigError
 from spanledger.config.load import Document, find_file, load_settings, read_document
 from spanledger.config.settings import (
+    AlertSettings,
     BudgetShortcut,
     ExportSettings,
     GateSettings,
@@ -14,6 +15,7 @@ from spanledger.config.settings import (
 )
 
 __all__ = [
+    "AlertSettings",
     "BudgetShortcut",
     "ConfigError",
     "Document",

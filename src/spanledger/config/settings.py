@@ -144,6 +144,18 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Who is told about refusals, thresholds, breakers and loops, beside the log."""
+
+    webhook: str | None = _setting(
+        None, env="SPANLEDGER_ALERT_WEBHOOK", doc="Address to which each event is posted as JSON."
+    )
+    slack: str | None = _setting(
+        None, env="SPANLEDGER_ALERT_SLACK", doc="Incoming webhook of Slack (or a compatible one)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class WarehouseSettings:
     """Where the history is."""
 
@@ -167,6 +179,7 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     pricing: PricingSettings = field(default_factory=PricingSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
 
 
@@ -179,6 +192,7 @@ SECTIONS: dict[str, type[Any]] = {
     "gate": GateSettings,
     "pricing": PricingSettings,
     "export": ExportSettings,
+    "alerts": AlertSettings,
     "warehouse": WarehouseSettings,
 }
 
