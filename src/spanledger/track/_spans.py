@@ -97,7 +97,9 @@ def session(session_id: str, *, user: str | None = None) -> Tracked:
     ...     pass
     """
     outer = current_scope()
-    scope = Scope(_text(session_id, "session id"), (), user or outer.user)
+    scope = outer._replace(
+        session=_text(session_id, "session id"), agents=(), user=user or outer.user
+    )
     attributes = {semconv.SPAN_KIND: "session"}
     return Tracked("session", attributes, scope)
 

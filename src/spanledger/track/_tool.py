@@ -43,7 +43,8 @@ def _traced(function: Callable[P, R], name: str) -> Callable[P, R]:
 
     def start(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tracked, Asked]:
         attributes = _attributes(name, description, args, kwargs)
-        span = Tracked(f"{semconv.TOOL_OPERATION} {name}", attributes, current_scope())
+        inside = current_scope()._replace(tool=name)
+        span = Tracked(f"{semconv.TOOL_OPERATION} {name}", attributes, inside)
         return span, Asked(name, args, kwargs)
 
     wrap = _wrapper_for(function)
