@@ -32,6 +32,7 @@ from spanledger.processors import providers, span_end
 from spanledger.processors.attribution import AttributionProcessor
 from spanledger.processors.clean import Cleaner
 from spanledger.processors.endpoint import endpoint_of
+from spanledger.processors.enforcement import EnforcementProcessor
 from spanledger.processors.export import Exporter, ExportOptions, ExportProcessor
 from spanledger.processors.guard_events import GuardEventRecorder
 from spanledger.processors.metrics import DecisionCounter, observe_books
@@ -40,6 +41,7 @@ from spanledger.processors.superseded import supersede
 from spanledger.processors.transport import transport_to
 
 _log = logging.getLogger("spanledger.boot")
+_OURS = (AttributionProcessor, EnforcementProcessor, ExportProcessor)
 
 #: Settings that hold however broken the rest is.
 _WAYS_OUT = ("SPANLEDGER_ENABLED", "SPANLEDGER_ON_INVALID_POLICY", "SPANLEDGER_EXPORT")
@@ -269,7 +271,7 @@ def _equip(provider: TracerProvider, made: Installation, environ: Mapping[str, s
     """Put our processors into one provider, once."""
     if any(isinstance(p, AttributionProcessor) for p in providers.processors_of(provider)):
         return
-    ours: list[Any] = [AttributionProcessor()]
+    ours: list[Any] = [AttributionProcessor(), EnforcementProcessor()]
     if made.exporter is not None:
         ours.append(ExportProcessor(made.exporter))
         providers.record_calls(provider)
@@ -306,5 +308,8 @@ def uninstall() -> None:
         guard.use(guard.Guard())
         if (provider := providers.current_provider()) is not None:
             providers.remove(
-                provider, lambda p: isinstance(p, (AttributionProcessor, ExportProcessor))
+                provider,
+                lambda p: isinstance(
+                    p, (AttributionProcessor, EnforcementProcessor, ExportProcessor)
+                ),
             )

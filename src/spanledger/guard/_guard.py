@@ -137,6 +137,21 @@ class Guard:
         self._tell("cut", refusal.reason, now, call=reservation.call, refusal=refusal)
         return refusal
 
+    def check(self, call: Call) -> Refusal | None:
+        """Whether a rule that needs no ledger refuses: ceilings and loop rules. Counts the step.
+
+        For work that only a span tells of: nothing is reserved, so nothing is to be settled.
+        """
+        refusal = self._ceiling(call) if self.policy.ceilings else None
+        if refusal is None and call.fingerprint is not None:
+            refusal = self._loop(call)
+        if refusal is not None:
+            now = self._clock()
+            self._tell("refused", refusal.reason, now, call=call, refusal=refusal)
+        elif self.policy.ceilings:
+            self._sessions.add(call.session or UNATTRIBUTED, steps=1)
+        return refusal
+
     # --- settlement -----------------------------------------------------------------------
 
     def settle(

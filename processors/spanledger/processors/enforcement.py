@@ -1,0 +1,97 @@
+"""Rules for what only has a span: tools and agents of frameworks that we do not wrap.
+
+What our own wrappers have asked for is marked (`spanledger.kind`) and skipped, so nobody is
+asked twice; model calls are the gate's. Only rules that live in memory are looked at: a span
+starts on the host's thread, maybe on its event loop.
+
+A refusal leaves `on_start` as an exception, which stops a framework that lets it pass. Those
+that swallow it meet the same refusal at the next model call, at the gate.
+"""
+
+import uuid
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import Status, StatusCode
+
+from spanledger import semconv
+from spanledger.guard import Call, Estimate, SpanledgerRefusal, current
+from spanledger.guard.fingerprints import Fingerprint, fingerprint
+from spanledger.track import current_scope
+
+_NOTHING = Estimate(0, 0, 0, "none")
+_OPERATIONS = frozenset({semconv.TOOL_OPERATION, semconv.AGENT_OPERATION})
+
+
+class EnforcementProcessor(SpanProcessor):
+    """Asks the guard about tool and agent spans that nobody of ours has asked for."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Raises the refusal; the span is ended first, so that it is on record."""
+        try:
+            refusal = self._refusal(span, parent_context)
+        except Exception:  # noqa: BLE001 - a failure of ours must not reach the host from here
+            return
+        if refusal is None:
+            return
+        span.set_attributes(
+            {
+                semconv.GUARD_DECISION: "refused",
+                semconv.GUARD_REASON: refusal.reason,
+                semconv.GUARD_RULE: refusal.rule,
+                semconv.ERROR_TYPE: type(refusal).__qualname__,
+            }
+        )
+        span.set_status(Status(StatusCode.ERROR, str(refusal)))
+        span.end()
+        raise refusal
+
+    def _refusal(self, span: Span, context: Context | None) -> SpanledgerRefusal | None:
+        attributes = span.attributes or {}
+        if attributes.get(semconv.OPERATION_NAME) not in _OPERATIONS:
+            return None
+        guard = current()
+        if semconv.SPAN_KIND in attributes or not guard.watches_tools:
+            return None
+        found = guard.check(_call(attributes, context))
+        return None if found is None else found.error()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Nothing: what is over needs no leave."""
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
+
+
+def _call(attributes: Any, context: Context | None) -> Call:
+    scope = current_scope(context)
+    tool = attributes.get(semconv.TOOL_NAME)
+    agent = attributes.get(semconv.AGENT_NAME)
+    is_agent = attributes.get(semconv.OPERATION_NAME) == semconv.AGENT_OPERATION
+    return Call(
+        call_id=uuid.uuid4().hex,
+        provider="",
+        model="",
+        operation=semconv.TOOL_OPERATION,
+        estimate=_NOTHING,
+        session=scope.session or _text(attributes.get(semconv.CONVERSATION_ID)),
+        agents=(*scope.agents, str(agent)) if is_agent and agent else scope.agents,
+        user=scope.user,
+        tool=_text(tool),
+        fingerprint=_print(tool, attributes.get(semconv.TOOL_ARGUMENTS)),
+    )
+
+
+def _print(tool: object, arguments: object) -> Fingerprint | None:
+    """Loop rules need arguments; a span that does not hold them says too little."""
+    if not isinstance(tool, str) or arguments is None:
+        return None
+    return fingerprint(tool, arguments)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
