@@ -2,6 +2,7 @@
 
 from spanledger.config.errors import ConfigError
 from spanledger.config.load import Document, find_file, load_settings, read_document
+from spanledger.config.paths import default_data_dir
 from spanledger.config.settings import (
     AlertSettings,
     BudgetShortcut,
@@ -25,6 +26,7 @@ __all__ = [
     "PricingSettings",
     "Settings",
     "WarehouseSettings",
+    "default_data_dir",
     "find_file",
     "load_settings",
     "read_document",

@@ -6,7 +6,7 @@
 'http://127.0.0.1:4318'
 """
 
-from spanledger.stack._files import default_data_dir
+from spanledger.config import default_data_dir
 from spanledger.stack._info import StackInfo
 from spanledger.stack._lifecycle import start, status, stop
 from spanledger.stack.errors import (

@@ -14,15 +14,6 @@ from spanledger.stack.errors import AlreadyRunning, DataDirNotWritable
 _LOCK_PATIENCE_S: Final = 1.0
 
 
-def default_data_dir() -> Path:
-    """``$SPANLEDGER_DATA_DIR``, else ``spanledger`` below the XDG data directory."""
-    named = os.environ.get("SPANLEDGER_DATA_DIR")
-    if named:
-        return Path(named).expanduser().absolute()
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "spanledger"
-
-
 class DataDir:
     """Paths inside one data directory."""
 

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from spanledger.config import default_data_dir
 from spanledger.stack import errors
-from spanledger.stack._files import DataDir, default_data_dir, is_locked, lock_owner
+from spanledger.stack._files import DataDir, is_locked, lock_owner
 from spanledger.stack._info import StackInfo, decode_record, describe
 from spanledger.stack.engine import check_available
 

@@ -27,7 +27,8 @@ from typing import Any, Final
 
 import uvicorn
 
-from spanledger.stack._files import DataDir, default_data_dir, hold_lock, write_private
+from spanledger.config import default_data_dir
+from spanledger.stack._files import DataDir, hold_lock, write_private
 from spanledger.stack._info import DaemonRecord, encode_record, query_url
 from spanledger.stack._ports import bind
 from spanledger.stack.bridge import Bridge
