@@ -1,0 +1,45 @@
+"""What a reservation holds, as compact JSON. Pure."""
+
+import json
+from collections.abc import Sequence
+
+from spanledger.guard.ledger import Demand, Key
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def dump(demands: Sequence[Demand]) -> str:
+    """One line of JSON: a list of lists in the order of the fields."""
+    return _encode(demands)
+
+
+def load(text: str) -> tuple[Demand, ...]:
+    """The inverse of `dump`."""
+    return tuple(
+        Demand(
+            Key(*key), metric, limit, amount, tuple(marks), Key(*before) if before else None, ppm
+        )
+        for key, metric, limit, amount, marks, before, ppm in json.loads(text)
+    )
+
+
+def storable(demands: Sequence[Demand]) -> tuple[Sequence[Demand], str]:
+    """The demands with keys that a database can hold (see `storable_key`), and their JSON."""
+    text = dump(demands)
+    # Half a surrogate pair is escaped by JSON; so is a whole one, which comes through unchanged.
+    if "\\ud" not in text:
+        return demands, text
+    demands = [
+        d._replace(key=storable_key(d.key), before=d.before and storable_key(d.before))
+        for d in demands
+    ]
+    return demands, dump(demands)
+
+
+def storable_key(key: Key) -> Key:
+    """Half a surrogate pair, which a user's id may hold, has no UTF-8: it is written out."""
+    return Key(_utf8(key.rule), _utf8(key.value), key.window_start)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,42 @@
+"""The tables of a ledger file, and the marks by which one is known."""
+
+#: "SPLG": says that a file is a ledger of ours, whatever its name.
+APPLICATION_ID = 0x53504C47
+#: Raised by every change of the tables; a file with a higher one is refused.
+VERSION = 1
+
+TABLES = """
+CREATE TABLE counters (
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
+    spent INTEGER NOT NULL, reserved INTEGER NOT NULL, told INTEGER NOT NULL,
+    PRIMARY KEY (rule, value, window_start)
+) WITHOUT ROWID;
+
+-- Open reservations only, so that it stays small and a sweep may read all of it.
+CREATE TABLE reservations (
+    id TEXT PRIMARY KEY, lease_until REAL NOT NULL, lease_s REAL NOT NULL, demands TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Reservations whose lease ended: charged in full until their settlement comes after all.
+CREATE TABLE swept (
+    id TEXT PRIMARY KEY, at REAL NOT NULL, demands TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Every change of what is spent, in order: the sum of `charged` is `counters.spent`, unless a
+-- row was pruned. Only appended to; `kind` is settled, expired, corrected or reset.
+CREATE TABLE settlements (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL,
+    demands TEXT NOT NULL, charged TEXT NOT NULL, estimated INTEGER
+);
+
+-- Marks that were crossed, and whether somebody was told.
+CREATE TABLE crossings (
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL, mark INTEGER NOT NULL,
+    metric TEXT NOT NULL, spent INTEGER NOT NULL, at REAL NOT NULL,
+    claimed_until REAL NOT NULL, delivered_at REAL,
+    PRIMARY KEY (rule, value, window_start, mark)
+) WITHOUT ROWID;
+
+CREATE TABLE rules (name TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE forced (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+"""
