@@ -31,7 +31,8 @@ def test_an_instrumented_agent_is_limited_and_each_call_arrives_once(environment
         assert provider.calls() == 2
         records = [s for s in otlp.spans if is_record(dict(s.attributes))]
         assert [s.attributes[semconv.COST_NANO_USD] for s in records] == [450_000] * 2
-        assert len(otlp.logs) == 2
+        # Two refusals, and the threshold that the second call reached.
+        assert len(otlp.logs) == 3
 
 
 def is_record(attributes: dict[str, object]) -> bool:

@@ -1,13 +1,13 @@
 """What must hold for every price and every usage."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanledger.pricing import Price, PriceBook, ceiling, find, price
+from spanledger.pricing._table import buckets, is_plain
 from spanledger.pricing.generate import DATA_PATH
 from spanledger.usage import MISSING, Usage
 
@@ -57,7 +57,7 @@ def usage_of(counts: tuple[int, ...]) -> Usage:
         for name in names:
             fields[name] = fields.get(name, 0) + number
     usage = Usage()
-    return replace(usage, **fields)  # type: ignore[arg-type]  # all of them are counts
+    return usage._replace(**fields)  # type: ignore[arg-type]  # all of them are counts
 
 
 COUNTS = st.tuples(*[st.one_of(st.just(0), SMALL)] * len(CLASSES))
@@ -157,7 +157,7 @@ def test_parts_that_contradict_their_whole_are_never_free_and_never_silent(
     model: tuple[str, str], values: tuple[int, ...]
 ) -> None:
     names = list(dict.fromkeys(name for fields in CLASSES for name in fields))
-    usage = replace(Usage(), **dict(zip(names, values, strict=True)))  # type: ignore[arg-type]
+    usage = Usage()._replace(**dict(zip(names, values, strict=True)))  # type: ignore[arg-type]
     found = listed(model)
     result = price(*model, usage, at=AT)
     assert result.nano_usd is not None
@@ -196,3 +196,23 @@ def test_a_remembered_price_is_the_one_that_would_be_found_anew(at: int, later: 
     assert remembered is not None
     assert fresh is not None
     assert remembered.bands == fresh.bands
+
+
+@settings(max_examples=300)
+@given(
+    model=st.sampled_from(MODELS),
+    tier=TIERS,
+    tokens=st.tuples(SMALL, SMALL, SMALL, SMALL),
+)
+def test_the_short_way_of_a_plain_usage_gives_the_price_of_the_long_way(
+    model: tuple[str, str], tier: str | None, tokens: tuple[int, int, int, int]
+) -> None:
+    rest, read, text, reasoning = tokens
+    usage = Usage(rest + read, text + reasoning, read, reasoning_tokens=reasoning)
+    found = listed(model, tier)
+    counts = buckets(usage, reasoning_apart=found.reasoning_apart)
+    band = found._band(sum(counts[:8]))
+    pico = band.request + sum(c * r for c, r in zip(counts, band.rates, strict=True))
+    missing = any(counts[index] for index in band.uncovered)
+    assert is_plain(usage)
+    assert found.cost(usage) == (None if missing else -(-pico // 1000))

@@ -166,6 +166,6 @@ def test_no_reply_whatever_makes_reading_fail_or_gives_a_negative_count(
     start: object, delta: object
 ) -> None:
     usage = merge_stream(start, delta)
-    counts = (getattr(usage, name) for name in usage.__slots__)
+    counts = (getattr(usage, name) for name in usage._fields)
     assert all(value >= 0 for value in counts if isinstance(value, int))
     assert usage is MISSING or usage.total_tokens > 0

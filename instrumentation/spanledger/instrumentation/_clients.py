@@ -1,7 +1,7 @@
 """The client libraries that have a gate. Imported only when one of them is."""
 
 from spanledger.instrumentation import anthropic, openai
-from spanledger.instrumentation._stainless import Client
+from spanledger.instrumentation._requests import Client
 
 CLIENTS = {
     client.name: client

@@ -1,8 +1,7 @@
 """What the gate knows of a request and of its answer, whatever the client library. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from spanledger.usage import MISSING, Usage
 
@@ -10,8 +9,7 @@ from spanledger.usage import MISSING, Usage
 FRAMING_TOKENS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request that is about to be sent."""
 
     operation: str
@@ -24,8 +22,7 @@ class Request:
     server_address: str = ""
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What came back, as far as it could be read."""
 
     usage: Usage = MISSING
@@ -82,7 +79,7 @@ def request_text(body: Mapping[str, Any]) -> str:
 
 def input_bytes(body: Mapping[str, Any]) -> int:
     """Upper bound of the input's tokens: bytes of all texts and numbers, plus framing."""
-    return sum(_size(body[key]) + FRAMING_TOKENS for key in _CONTENT_KEYS & body.keys())
+    return sum([_size(body[key]) + FRAMING_TOKENS for key in body if key in _CONTENT_KEYS])
 
 
 def _size(value: Any) -> int:
@@ -93,7 +90,12 @@ def _size(value: Any) -> int:
     if kind is list:
         return sum(map(_size, value))
     if kind is dict:
-        return FRAMING_TOKENS + sum(map(_size, value)) + sum(map(_size, value.values()))
+        size = FRAMING_TOKENS
+        for key, item in value.items():
+            # Most of a request is plain text in dicts: said here, it saves two calls a field.
+            size += len(key) if type(key) is str and key.isascii() else _size(key)
+            size += len(item) if type(item) is str and item.isascii() else _size(item)
+        return size
     return _size_of_other(value)
 
 

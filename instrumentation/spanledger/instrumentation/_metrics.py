@@ -1,10 +1,12 @@
 """The conventions' client metrics, for calls that no other instrumentation measures."""
 
 import functools
+import os
+import time
 from typing import Any
 
 from opentelemetry import metrics
-from opentelemetry.metrics._internal import _ProxyMeterProvider
+from opentelemetry.metrics import _internal
 
 from spanledger import semconv
 from spanledger.instrumentation._facts import Request
@@ -18,7 +20,18 @@ _DURATION_BOUNDS_S = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12
 
 
 #: A process without a meter provider must not pay for metrics (15 µs a call).
-_NO_METRICS = (metrics.NoOpMeterProvider, _ProxyMeterProvider)
+_NO_METRICS = frozenset({metrics.NoOpMeterProvider, _internal._ProxyMeterProvider})
+
+
+#: Whether a meter provider is loaded by its name when it is first asked for.
+_is_named = "OTEL_PYTHON_METER_PROVIDER" in os.environ
+
+
+def _nobody_measures() -> bool:
+    # The API looks into the environment each time it is asked for a provider that was never set.
+    if not _is_named and getattr(_internal, "_METER_PROVIDER", _internal) is None:
+        return True
+    return type(metrics.get_meter_provider()) in _NO_METRICS
 
 
 @functools.cache
@@ -39,10 +52,11 @@ def _instruments() -> tuple[Any, Any]:
     return tokens, duration
 
 
-def record_call(request: Request, usage: Usage, duration_s: float, error_type: str | None) -> None:
-    """Record one call: its duration, and its tokens if they are known."""
-    if isinstance(metrics.get_meter_provider(), _NO_METRICS):
+def record_call(request: Request, usage: Usage, started_ns: int, error_type: str | None) -> None:
+    """Record one call that ends now: its duration, and its tokens if they are known."""
+    if _nobody_measures():
         return
+    duration_s = (time.time_ns() - started_ns) / 1e9
     tokens, duration = _instruments()
     attributes = {
         semconv.OPERATION_NAME: request.operation,

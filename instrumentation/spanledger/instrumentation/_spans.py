@@ -10,11 +10,9 @@ from spanledger import semconv
 from spanledger.guard import Decision, Refusal
 from spanledger.instrumentation._facts import Reply, Request
 from spanledger.pricing import Cost
-from spanledger.processors.attribution import is_inference
+from spanledger.processors.attribution import GATE_SCOPE, is_inference, place_call
 from spanledger.processors.nodes import Node, attach, node_of
 from spanledger.usage import Usage
-
-_SCOPE_NAME = "spanledger.instrumentation"
 
 _USAGE_ATTRIBUTES = (
     (semconv.USAGE_CACHE_READ_TOKENS, "cache_read_tokens"),
@@ -52,32 +50,36 @@ class _Tracers:
 def _tracer() -> trace.Tracer:
     provider = trace.get_tracer_provider()
     if provider is not _Tracers.provider:
-        _Tracers.tracer = provider.get_tracer(_SCOPE_NAME)
+        _Tracers.tracer = provider.get_tracer(GATE_SCOPE)
         _Tracers.provider = provider
     return _Tracers.tracer  # type: ignore[no-any-return]  # set above
 
 
-def start_span(request: Request, context: Context | None = None) -> Span:
+def start_span(request: Request, context: Context) -> Span:
     """A span of our own for a call."""
-    return _tracer().start_span(
+    span = _tracer().start_span(
         f"{request.operation} {request.model}",
         context,
         kind=SpanKind.CLIENT,
         attributes=_request_attributes(request),
     )
+    place_call(span, context)
+    return span
 
 
 def attempt_span(
     request: Request, parent: Span, attributes: dict[str, Any], *, start_ns: int, error: str
 ) -> None:
     """A finished span for an attempt that failed and was followed by another."""
+    context = trace.set_span_in_context(parent)
     span = _tracer().start_span(
         f"{request.operation} {request.model}",
-        trace.set_span_in_context(parent),
+        context,
         kind=SpanKind.CLIENT,
         attributes={**_request_attributes(request), **attributes, semconv.BILLING: "attempt"},
         start_time=start_ns,
     )
+    place_call(span, context, attempt=True)
     span.set_status(Status(StatusCode.ERROR, error))
     span.end()
 
@@ -134,12 +136,10 @@ def reply_attributes(reply: Reply, usage: Usage, cost: Cost) -> dict[str, Any]:
     return attributes
 
 
-def decision_attributes(decision: Decision | None) -> dict[str, Any]:
-    """The guard's summary. A plain admission goes without saying."""
-    if decision is None or not decision.waited_s:
-        return {}
+def wait_attributes(decision: Decision) -> dict[str, Any]:
+    """What the guard says of an admission that had to wait. A plain one goes without saying."""
     return {
-        semconv.GUARD_DECISION: "allowed" if decision.allowed else "refused",
+        semconv.GUARD_DECISION: "allowed",
         semconv.GUARD_ESTIMATE: decision.call.estimate.method,
         semconv.GUARD_WAITED_S: decision.waited_s,
     }

@@ -11,49 +11,22 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from inspect import getattr_static
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-import wrapt
 from opentelemetry import context as otel_context
 
 from spanledger.guard import SpanledgerRefusal
 from spanledger.instrumentation._bytes import observe_body
 from spanledger.instrumentation._exchange import Exchange, end_open_streams
-from spanledger.instrumentation._facts import Dialect, Request
-from spanledger.instrumentation._options import options
-from spanledger.instrumentation._safely import safely
+from spanledger.instrumentation._requests import Client, read_request
+from spanledger.instrumentation._safely import refuse_where_limits_hold
 from spanledger.instrumentation._streams import ObservedAsyncStream, ObservedStream
+from spanledger.instrumentation._wrapping import unwrap, wrap, wrap_overriding
 
 # Last registered, first called: before the exporter sends what it has for the last time.
 atexit.register(end_open_streams)
 
 _exchange: ContextVar[Exchange | None] = ContextVar("spanledger-exchange", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One client library: where its funnel is and how its requests are read."""
-
-    name: str
-    dialect_of: Callable[[str], Dialect | None]
-    provider_of: Callable[[str], str]
-    #: Changes to a body before it is sent; None for "leave it".
-    with_usage: Callable[[Mapping[str, Any]], dict[str, Any] | None] | None = None
-    with_output_limit: Callable[[Mapping[str, Any], int], dict[str, Any] | None] | None = None
-
-
-if TYPE_CHECKING:
-    _Wrapper = wrapt.FunctionWrapper[..., Any]
-else:
-    # wrapt 1.17 can't be subscripted at run time.
-    _Wrapper = wrapt.FunctionWrapper
-
-
-class _Gate(_Wrapper):
-    """A wrapper of ours, which can be told from those of other instrumentations."""
 
 
 #: Names of the clients whose gate is in force. A wrapper of ours that lies below one of
@@ -75,56 +48,17 @@ def gate(client: Client, base: Any) -> list[str]:
     for cls, hooks in ((base.SyncAPIClient, _sync_hooks), (base.AsyncAPIClient, _async_hooks)):
         for name, wrapper in hooks(client, funnel).items():
             if hasattr(cls, name):
-                wrapped += _wrap(cls, name, wrapper)
-        wrapped += _wrap_overriding(cls, funnel, hooks(client, funnel)[funnel])
+                wrapped += wrap(cls, name, wrapper)
+        wrapped += wrap_overriding(cls, funnel, hooks(client, funnel)[funnel])
     _active.add(client.name)
     return wrapped
-
-
-def _wrap(cls: type, name: str, wrapper: Callable[..., Any]) -> list[str]:
-    method = getattr_static(cls, name)
-    if _is_gated(method):
-        return []
-    setattr(cls, name, _Gate(method, wrapper))
-    return [f"{cls.__name__}.{name}"]
-
-
-def _wrap_overriding(base: type, funnel: str, wrapper: Callable[..., Any]) -> list[str]:
-    """Wrap the funnel of each subclass that has its own.
-
-    Another instrumentation that came first may have put the method of `base`, as it was then,
-    under a wrapper of its own into a subclass: calls of that never come by `base`. A call that
-    comes by both is one exchange (see `_begin`).
-    """
-    own = [cls for cls in _subclasses(base) if funnel in vars(cls)]
-    return [name for cls in own for name in _wrap(cls, funnel, wrapper)]
-
-
-def _subclasses(cls: type) -> list[type]:
-    found: list[type] = []
-    direct: type
-    for direct in cls.__subclasses__():
-        found += (direct, *_subclasses(direct))
-    return found
-
-
-def _is_gated(method: Any) -> bool:
-    """Whether one of our wrappers is anywhere in a pile of wrappers."""
-    while method is not None:
-        if isinstance(method, _Gate):
-            return True
-        method = getattr(method, "__wrapped__", None)
-    return False
 
 
 def ungate(client: Client, base: Any) -> None:
     """Put the library's own methods back, as far as nobody has wrapped ours."""
     _active.discard(client.name)
     for root in (base.SyncAPIClient, base.AsyncAPIClient):
-        for cls in (root, *_subclasses(root)):
-            for name, value in list(vars(cls).items()):
-                if type(value) is _Gate:
-                    setattr(cls, name, value.__wrapped__)
+        unwrap(root)
 
 
 def _funnel(base: Any) -> str:
@@ -238,7 +172,7 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
     """The exchange of a request that is gated; None for any other.
 
     A failure of ours in here must not let a call through unmetered where limits hold, so it
-    is not swallowed but becomes a refusal if there is a policy (see `safely`).
+    is not swallowed but becomes a refusal if there is a policy.
     """
     if client.name not in _active:
         return None
@@ -253,71 +187,22 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
     dialect = client.dialect_of(request_options.url)
     if dialect is None:
         return None
-    return safely(lambda: _exchange_of(client, dialect, instance, request_options))
-
-
-def _exchange_of(client: Client, dialect: Dialect, instance: Any, request_options: Any) -> Exchange:
-    body = request_options.json_data
-    body = body if isinstance(body, Mapping) else {}
-    provider, host = _target(client, instance)
-    asked = _asks_usage(client, request_options, body)
-    if asked is not None:
-        body = request_options.json_data = asked
-    limited = _limited(client, dialect, body)
-    if limited is not None:
-        body = request_options.json_data = limited
-    model, max_output_tokens, choices = dialect.read_request(body)
-    request = Request(
-        operation=dialect.operation,
-        provider=provider,
-        model=model,
-        body=body,
-        stream=bool(body.get("stream")),
-        max_output_tokens=max_output_tokens,
-        choices=choices,
-        server_address=host,
-    )
-    exchange = Exchange(request, dialect)
-    exchange.hides_usage_chunk = asked is not None
+    try:
+        request, hides_usage_chunk = read_request(client, dialect, instance, request_options)
+        exchange = Exchange(request, dialect)
+    except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
+        refuse_where_limits_hold(error)
+        return None
+    exchange.hides_usage_chunk = hides_usage_chunk
     return exchange
 
 
-def _target(client: Client, instance: Any) -> tuple[str, str]:
-    """Provider and host that a client talks to; parsed once, its address may be changed later."""
-    base_url = instance._base_url
-    known = instance.__dict__.get("_spanledger_target")
-    if known is None or known[0] is not base_url:
-        address = str(base_url)
-        known = (base_url, client.provider_of(address), urlsplit(address).hostname or "")
-        instance.__dict__["_spanledger_target"] = known
-    return known[1], known[2]
-
-
-def _asks_usage(client: Client, request_options: Any, body: Mapping[str, Any]) -> Any:
-    """A body that asks for usage. Not for raw responses: there the extra chunk can't be hidden."""
-    if client.with_usage is None or not options.include_usage:
-        return None
-    headers = request_options.headers
-    raw = isinstance(headers, Mapping) and "X-Stainless-Raw-Response" in headers
-    return None if raw else client.with_usage(body)
-
-
-def _limited(client: Client, dialect: Dialect, body: Mapping[str, Any]) -> Any:
-    if client.with_output_limit is None or options.default_max_output_tokens is None:
-        return None
-    if dialect.operation == "embeddings":
-        # Its answer has no tokens, and the provider refuses a limit it does not know.
-        return None
-    return client.with_output_limit(body, options.default_max_output_tokens)
-
-
 def _attempt_failed(exchange: Exchange, kwargs: Mapping[str, Any]) -> None:
-    response = kwargs.get("response")
-    status = getattr(response, "status_code", None)
     error = sys.exc_info()[1]
-    if status is None and error is not None:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-    exchange.attempt_failed(status, error)
+    response = kwargs.get("response")
+    if response is None:
+        response = getattr(error, "response", None)
+    exchange.attempt_failed(getattr(response, "status_code", None), error, response)
 
 
 def _observe(exchange: Exchange, result: Any, response: Any, *, asynchronous: bool) -> None:
@@ -331,12 +216,15 @@ def _observe(exchange: Exchange, result: Any, response: Any, *, asynchronous: bo
 
 
 def _observe_result(exchange: Exchange, result: Any, response: Any, *, asynchronous: bool) -> None:
-    if hasattr(result, "__stream__"):
+    # Asked of the table of fields: asking a pydantic object for an attribute that it lacks
+    # raises and catches two errors inside it, and a plain answer lacks both (5 µs a call).
+    fields = getattr(result, "__dict__", ())
+    if "response" in fields and hasattr(result, "__stream__"):
         exchange.streams()
         observe_body(response, exchange, asynchronous=asynchronous)
         observed = ObservedAsyncStream if asynchronous else ObservedStream
         result._iterator = observed(result._iterator, exchange)
-    elif result is response or hasattr(result, "http_response"):
+    elif result is response or "http_response" in fields:
         _observe_raw(exchange, response, asynchronous=asynchronous)
     else:
         exchange.replied(result)

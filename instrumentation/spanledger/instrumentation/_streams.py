@@ -41,7 +41,7 @@ class ObservedStream:
             if (refusal := exchange.chunk(chunk)) is not None:
                 self.close()
                 raise refusal
-            if not exchange.hides(chunk):
+            if not (exchange.hides_usage_chunk and exchange.hides(chunk)):
                 return chunk
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class ObservedAsyncStream:
             if (refusal := exchange.chunk(chunk)) is not None:
                 await self.aclose()
                 raise refusal
-            if not exchange.hides(chunk):
+            if not (exchange.hides_usage_chunk and exchange.hides(chunk)):
                 return chunk
 
     async def aclose(self) -> None:

@@ -22,6 +22,7 @@ from spanledger.config import (
     ConfigError,
     Document,
     Settings,
+    default_data_dir,
     find_file,
     load_settings,
     read_document,
@@ -55,6 +56,7 @@ class Installation:
     settings: Settings
     policy: guard.Policy
     config_error: ConfigError | None = None
+    store: guard.Store | None = None
     endpoint: str = ""
     exporter: Exporter | None = None
     superseded: list[str] = field(default_factory=list)
@@ -156,6 +158,7 @@ def _configure(
     document, error = Document(), None
     settings = Settings()
     rules = policy or guard.Policy()
+    store: guard.Store | None = None
     try:
         document = read_document(find_file(environ, Path.cwd()))
         settings = load_settings(document, environ=environ, overrides=overrides)
@@ -163,10 +166,13 @@ def _configure(
             rules = guard.read_policy(document, settings.budget)
         if settings.pricing.overrides is not None:
             _use_prices(settings.pricing.overrides)
+        store = guard.open_store(
+            settings.guard, settings.warehouse.data_dir or default_data_dir(environ)
+        )
     except ConfigError as failure:
         error = failure
         settings = _settings_in_spite_of_error(environ, overrides)
-    return Installation(settings, rules, error)
+    return Installation(settings, rules, error, store)
 
 
 def _settings_in_spite_of_error(
@@ -203,6 +209,7 @@ def _start_guard(made: Installation) -> None:
         guard.Guard(
             made.policy,
             settings=made.settings.guard,
+            store=made.store,
             listeners=(guard.log_event, *_webhooks(made.settings.alerts)),
             policy_error=error,
         )

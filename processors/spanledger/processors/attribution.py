@@ -12,6 +12,9 @@ from spanledger import semconv
 from spanledger.processors.nodes import Node, attach, node_of
 from spanledger.track import Scope, current_scope
 
+#: Instrumentation scope of the gate's own spans, which come here by `place_call`.
+GATE_SCOPE = "spanledger.instrumentation"
+
 _GATED = create_key("spanledger-gated")
 
 #: OpenInference and OpenLLMetry name inference spans their own way.
@@ -79,7 +82,10 @@ class AttributionProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         try:
-            self._start(span, parent_context)
+            scope = span.instrumentation_scope
+            # The gate places its own spans itself: it knows what would be asked here (2 µs).
+            if scope is None or scope.name != GATE_SCOPE:
+                self._start(span, parent_context)
         except Exception:  # noqa: BLE001 - an exception here would reach the host application
             return
 
@@ -89,7 +95,7 @@ class AttributionProcessor(SpanProcessor):
         attributes = span.attributes
         inference = is_inference(attributes)
         attach(span, Node(parent, "inference" if inference else "other"))
-        stamp = _scope_attributes(current_scope(context))
+        stamp = scope_attributes(current_scope(context))
         if inference and semconv.BILLING not in (attributes or ()):
             if get_value(_GATED, context):
                 stamp[semconv.BILLING] = "shadow"
@@ -110,7 +116,26 @@ class AttributionProcessor(SpanProcessor):
         return True
 
 
-def _scope_attributes(scope: Scope) -> dict[str, str]:
+def place_call(span: trace.Span, context: Context, *, attempt: bool = False) -> None:
+    """Do for a span of the gate what `AttributionProcessor` does for all others.
+
+    `attempt`: it stands for an attempt of the call whose span is current in `context`.
+    """
+    # The API's own spans, and perhaps a vendor's, have no place for a node.
+    if not span.is_recording() or not hasattr(span, "__dict__"):
+        return
+    parent_span = trace.get_current_span(context)
+    parent = node_of(parent_span)
+    attach(span, Node(parent, "inference"))
+    wraps = parent is not None and parent.kind == "inference" and not attempt
+    if wraps and not get_value(_GATED, context):
+        parent_span.set_attribute(semconv.BILLING, "container")
+    if stamp := scope_attributes(current_scope(context)):
+        span.set_attributes(stamp)
+
+
+def scope_attributes(scope: Scope) -> dict[str, str]:
+    """Session, agent and user as attributes."""
     stamp = {}
     if scope.session is not None:
         stamp[semconv.CONVERSATION_ID] = stamp[semconv.SESSION_ID] = scope.session

@@ -18,6 +18,7 @@ from opentelemetry.trace import Status, StatusCode
 from spanledger import semconv
 from spanledger.guard import Call, Estimate, SpanledgerRefusal, current
 from spanledger.guard.fingerprints import Fingerprint, fingerprint
+from spanledger.guard.rules import TRACE_ID
 from spanledger.track import current_scope
 
 _NOTHING = Estimate(0, 0, 0, "none")
@@ -54,7 +55,7 @@ class EnforcementProcessor(SpanProcessor):
         guard = current()
         if semconv.SPAN_KIND in attributes or not guard.watches_tools:
             return None
-        found = guard.check(_call(attributes, context))
+        found = guard.check(_call(attributes, context, span.context.trace_id))
         return None if found is None else found.error()
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -67,7 +68,7 @@ class EnforcementProcessor(SpanProcessor):
         return True
 
 
-def _call(attributes: Any, context: Context | None) -> Call:
+def _call(attributes: Any, context: Context | None, trace_id: int) -> Call:
     scope = current_scope(context)
     tool = attributes.get(semconv.TOOL_NAME)
     agent = attributes.get(semconv.AGENT_NAME)
@@ -82,6 +83,7 @@ def _call(attributes: Any, context: Context | None) -> Call:
         agents=(*scope.agents, str(agent)) if is_agent and agent else scope.agents,
         user=scope.user,
         tool=_text(tool),
+        attributes={**scope.attributes, TRACE_ID: f"{trace_id:032x}"},
         fingerprint=_print(tool, attributes.get(semconv.TOOL_ARGUMENTS)),
     )
 

@@ -24,7 +24,10 @@ Kind = Literal["inference", "other"]
 class Node:
     """What we know of one open span. Counts are this span's subtree's, itself included."""
 
-    __slots__ = ("calls", "cost_nano_usd", "kind", "on_end", "parent", "tokens", "unpriced_calls")
+    __slots__ = (
+        "calls", "complete", "cost_nano_usd", "kind", "on_end", "parent", "tokens",
+        "unpriced_calls",
+    )  # fmt: skip
 
     def __init__(self, parent: "Node | None", kind: Kind) -> None:
         self.parent = parent
@@ -33,6 +36,8 @@ class Node:
         self.tokens = 0
         self.calls = 0
         self.unpriced_calls = 0
+        #: All has been said about the span: nothing is left to do when it ends.
+        self.complete = False
         #: Called with the span while it is still open, just before it ends.
         self.on_end: Callable[[Any], None] | None = None
 

@@ -34,7 +34,7 @@ def _installed() -> bool:
 
 def _end(wrapped: Any, span: SdkSpan, args: Any, kwargs: Any) -> Any:
     node = node_of(span)
-    if node is not None and span.is_recording():
+    if node is not None and not node.complete and span.is_recording():
         try:
             _before_end(span, node)
         except Exception:  # noqa: BLE001 - the host's span must end whatever happens here

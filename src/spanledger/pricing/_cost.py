@@ -1,8 +1,7 @@
 """What a call costs, and how sure that is."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spanledger.pricing._book import Limits
 from spanledger.pricing._load import book
@@ -12,8 +11,7 @@ from spanledger.usage import Usage
 Provenance = Literal["provider", "computed", "estimated", "unpriced"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """The cost of one call.
 
     ``nano_usd`` is ``None`` exactly when ``provenance`` is ``unpriced``: the model has no known
@@ -92,17 +90,17 @@ def ceiling(
     ``None`` the standard price. ``text_only`` leaves audio, images and video out of account.
     Server-side searches are not included.
     """
-    tiers = _AUTO_TIERS if (service_tier or "").lower() == "auto" else (service_tier,)
-    amounts: list[int] = []
-    for tier in tiers:
-        found = book().find(provider, model, at=at, service_tier=tier, batch=batch)
+    auto = service_tier is not None and service_tier.lower() == "auto"
+    prices, dearest = book(), 0
+    for tier in _AUTO_TIERS if auto else (service_tier,):
+        found = prices.find(provider, model, at=at, service_tier=tier, batch=batch)
         if found is None:
             return None
         amount = found.ceiling(input_tokens, output_tokens, text_only=text_only)
         if amount is None:
             return None
-        amounts.append(amount)
-    return max(amounts)
+        dearest = max(dearest, amount)
+    return dearest
 
 
 def limits(provider: str, model: str) -> Limits:

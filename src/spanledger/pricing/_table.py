@@ -80,8 +80,16 @@ def buckets(usage: Usage, *, reasoning_apart: bool) -> tuple[int, ...]:
     )
 
 
+def is_plain(usage: Usage) -> bool:
+    """Whether a usage is text alone, at most read from the cache, with parts that fit."""
+    into, out, read, write, write_1h, reasoning, *rare = usage[:13]
+    return not (write or write_1h or any(rare)) and read <= into and reasoning <= out
+
+
 def contradicts(usage: Usage) -> bool:
     """Whether parts of the usage are larger than their whole."""
+    if is_plain(usage):
+        return False
     u = usage
     read_media = u.cache_read_audio_tokens + u.cache_read_image_tokens
     media = u.input_audio_tokens + u.input_image_tokens
@@ -112,6 +120,19 @@ class Band:
     dearest_text_input: int
     dearest_text_output: int
 
+    def plain_cost(self, usage: Usage) -> int | None:
+        """Nano-USD for a plain usage: what `Price.cost` says of it, in a third of the time."""
+        read = usage.cache_read_tokens
+        rest, out = usage.input_tokens - read, usage.output_tokens
+        missing = self.uncovered
+        if missing and (
+            (rest and 0 in missing) or (read and 1 in missing) or (out and 8 in missing)
+        ):
+            return None
+        rates = self.rates
+        pico = self.request + rest * rates[0] + read * rates[1] + out * rates[8]
+        return -(-pico // PICO_PER_NANO)
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -131,6 +152,8 @@ class Price:
 
     def cost(self, usage: Usage) -> int | None:
         """Nano-USD for the usage, rounded up once; ``None`` if it used what has no price here."""
+        if len(self.bands) == 1 and not self.reasoning_apart and is_plain(usage):
+            return self.bands[0].plain_cost(usage)
         counts = buckets(usage, reasoning_apart=self.reasoning_apart)
         band = self.bands[0]
         if len(self.bands) > 1:
@@ -154,16 +177,18 @@ class Price:
         can reach. ``text_only`` leaves out audio, images and video. Searches are not included.
         ``None`` if tokens of one direction have no price.
         """
-        amounts = []
+        dearest = 0
         for band in self.bands:
             if band.start and band.start >= input_tokens:
                 break
-            if (input_tokens and 0 in band.uncovered) or (output_tokens and 8 in band.uncovered):
+            missing = band.uncovered
+            if missing and ((input_tokens and 0 in missing) or (output_tokens and 8 in missing)):
                 return None
             rate_in = band.dearest_text_input if text_only else band.dearest_input
             rate_out = band.dearest_text_output if text_only else band.dearest_output
-            amounts.append(band.request + input_tokens * rate_in + output_tokens * rate_out)
-        return -(-max(amounts) // PICO_PER_NANO)
+            pico = band.request + input_tokens * rate_in + output_tokens * rate_out
+            dearest = max(dearest, pico)
+        return -(-dearest // PICO_PER_NANO)
 
     def _band(self, input_tokens: int) -> Band:
         for band in reversed(self.bands):

@@ -45,15 +45,16 @@ def view(source: object) -> Mapping[str, object]:
     """
     if source is None:
         return _NOTHING
-    if isinstance(source, Mapping):
+    if type(source) is dict:
         return source
     try:
+        # Before `Mapping`: to ask whether an object is one of those costs as much as the rest.
         if hasattr(type(source), "__pydantic_fields__"):
             extra = getattr(source, "__pydantic_extra__", None)
             return {**vars(source), **extra} if extra else vars(source)
     except Exception:  # noqa: BLE001 - a foreign object; ask it field by field
         return _Attributes(source)
-    return _Attributes(source)
+    return source if isinstance(source, Mapping) else _Attributes(source)
 
 
 def count(source: Mapping[str, object], name: str) -> int | None:

@@ -1,0 +1,176 @@
+"""The ledger's side of a call: each attempt is asked for, and settled exactly once."""
+
+import logging
+import random
+import time
+from typing import Any
+
+from spanledger import semconv
+from spanledger.guard import (
+    NOTHING_SPENT,
+    Call,
+    Decision,
+    Estimate,
+    Guard,
+    Reservation,
+    Spending,
+    current,
+)
+from spanledger.guard.breaker import Outcome
+from spanledger.guard.estimates import UNBOUNDED, estimate
+from spanledger.guard.rules import TRACE_ID
+from spanledger.instrumentation import _reckoning, _spans
+from spanledger.instrumentation._call_span import CallSpan
+from spanledger.instrumentation._facts import Reply, Request, StreamReader, input_bytes
+from spanledger.instrumentation._failures import Charge
+from spanledger.instrumentation._safely import refuse_where_limits_hold
+from spanledger.instrumentation._stream_limit import StreamLimit
+from spanledger.pricing import Cost
+from spanledger.track import Scope
+from spanledger.usage import Usage
+
+_log = logging.getLogger("spanledger.gate")
+
+_NO_ESTIMATE = Estimate(0, 0, None, "none")
+
+
+class Admission:
+    """What a call asks of the guard and tells it.
+
+    A base of `Exchange`, not a part of it: every call would pay for another object.
+    """
+
+    request: Request
+    #: The reply's headers have come with a 2xx status.
+    answered = False
+    _guard: Guard
+    _scope: Scope
+    _call_id: str
+    _started_ns: int
+    _attempt = 1
+    _decision: Decision | None = None
+    _reservation: Reservation | None = None
+    _limit: StreamLimit | None = None
+    _sent = True
+    _span: CallSpan
+
+    def _begin(self, request: Request, scope: Scope, now_ns: int) -> None:
+        self.request = request
+        self._guard = current()
+        self._scope = scope
+        self._call_id = f"{random.getrandbits(128):032x}"
+        self._started_ns = now_ns
+
+    def _next_attempt(self, now_ns: int) -> None:
+        self._decision = self._limit = None
+        self._attempt += 1
+        self._started_ns = now_ns
+
+    def admit(self) -> None:
+        """Ask the guard for this attempt. Raises the refusal if there is no room."""
+        try:
+            decision = self._guard.admit(self._call())
+        except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
+            refuse_where_limits_hold(error)
+        else:
+            self._decided(decision)
+
+    async def admit_async(self) -> None:
+        """`admit` without blocking the event loop."""
+        try:
+            decision = await self._guard.admit_async(self._call())
+        except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
+            refuse_where_limits_hold(error)
+        else:
+            self._decided(decision)
+
+    def _call(self) -> Call:
+        request, scope = self.request, self._scope
+        attributes = scope.attributes
+        if scope.session is None:
+            # Rules for each session count a run without one by its trace.
+            trace_id = self._span.span.get_span_context().trace_id
+            attributes = {**attributes, TRACE_ID: f"{trace_id:032x}"} if trace_id else attributes
+        return Call(
+            self._call_id,
+            request.provider,
+            request.model,
+            request.operation,
+            self._estimate() if self._guard.needs_tokens() else _NO_ESTIMATE,
+            self._attempt,
+            scope.session,
+            scope.agents,
+            scope.user,
+            scope.tool,
+            attributes,
+        )
+
+    def _estimate(self) -> Estimate:
+        request = self.request
+        return estimate(
+            provider=request.provider,
+            model=request.model,
+            operation=request.operation,
+            input_bytes=input_bytes(request.body),
+            max_output_tokens=request.max_output_tokens,
+            choices=request.choices,
+            at=time.time(),
+        )
+
+    def _decided(self, decision: Decision) -> None:
+        self._decision = decision
+        self._reservation = reservation = decision.reservation
+        if reservation is None:
+            decision.granted()  # raises the refusal
+        elif reservation.entries and decision.call.estimate.method.endswith(UNBOUNDED):
+            self._limit = StreamLimit(self._guard, reservation)
+
+    def _settle(
+        self,
+        charge: Charge,
+        reply: Reply,
+        reader: StreamReader | None,
+        outcome: Outcome,
+        first_token_s: float | None = None,
+    ) -> tuple[Usage, Cost]:
+        """Tell the ledger what was used. Nothing is left to settle afterwards."""
+        streamed = None if reader is None else reader.text
+        usage = _reckoning.charged_usage(
+            charge, self.request, reply, streamed=streamed, answered=self.answered
+        )
+        cost = _reckoning.price(self.request, reply.model, usage, self._started_ns / 1e9)
+        reservation, self._reservation = self._reservation, None
+        if reservation is not None:
+            if charge == "nothing":
+                self._sent = False
+                self._guard.settle(reservation, NOTHING_SPENT, outcome=outcome)
+            else:
+                spent = _reckoning.spending(usage, cost)
+                self._guard.settle(reservation, spent, outcome=outcome, first_token_s=first_token_s)
+                self._span.count(cost_nano_usd=spent.cost_nano_usd, tokens=spent.tokens or 0)
+        return usage, cost
+
+    def _settle_in_full(self) -> Cost:
+        """Charge all that is held: something of ours failed on the way to better knowledge."""
+        _log.exception("a call could not be priced; all that was reserved for it is charged")
+        reservation, self._reservation = self._reservation, None
+        if reservation is not None:
+            self._guard.settle(reservation, Spending(None, None), outcome="cancelled")
+        return Cost(None, "unpriced", "")
+
+    def _record(self, reply: Reply, usage: Usage, cost: Cost) -> dict[str, Any]:
+        """The record of the present attempt, as attributes of its span."""
+        attributes = _spans.reply_attributes(reply, usage, cost)
+        attributes[semconv.CALL_ID] = self._call_id
+        attributes[semconv.BILLING] = "call" if self._sent else "unsent"
+        if self._attempt > 1:
+            attributes[semconv.CALL_ATTEMPT] = self._attempt
+        return attributes
+
+    def _refused_record(self) -> dict[str, Any]:
+        """The record of a call of which nothing was sent under its own span.
+
+        Failed attempts before the refusal have spans of their own.
+        """
+        billing = "refused" if self._attempt == 1 else "container"
+        return {semconv.BILLING: billing, semconv.CALL_ID: self._call_id}

@@ -1,0 +1,96 @@
+"""The span under which a gated call is billed: whose it is, and what is written on it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Status, StatusCode
+
+from spanledger import semconv
+from spanledger.guard import Refusal
+from spanledger.instrumentation import _spans
+from spanledger.instrumentation._facts import Request
+from spanledger.instrumentation._failures import status_of
+from spanledger.processors import providers
+from spanledger.processors.attribution import gated
+from spanledger.processors.nodes import node_of
+
+
+class CallSpan:
+    """The inference span that is open and free, else one of ours.
+
+    `on_end` is called if somebody ends the span before `finish`.
+    """
+
+    __slots__ = ("node", "owned", "span")
+
+    def __init__(self, request: Request, context: Context, on_end: Callable[[Any], None]) -> None:
+        providers.ensure()
+        span = trace.get_current_span(context)
+        node = _spans.claimable(span)
+        self.owned = node is None
+        if node is None:
+            span = _spans.start_span(request, context)
+            node = node_of(span)
+        if node is not None:
+            # It also says that the span is taken, to a call from inside this one.
+            node.on_end = on_end
+        self.span = span
+        self.node = node
+
+    def inside(self, context: Context) -> Context:
+        """The context to send in: our span, if it is ours, and a mark for spans below it."""
+        context = gated(context)
+        return trace.set_span_in_context(self.span, context) if self.owned else context
+
+    def count(self, *, cost_nano_usd: int | None, tokens: int) -> None:
+        """Add what was charged to the totals of this span and of all around it."""
+        if self.node is not None:
+            self.node.add(cost_nano_usd=cost_nano_usd, tokens=tokens)
+
+    def leave(self, request: Request) -> None:
+        """Its owner ends the span before the call is over: the call gets one of its own."""
+        self.span.set_attribute(semconv.BILLING, "container")
+        self.span = _spans.start_span(request, trace.set_span_in_context(self.span))
+        self.node = node_of(self.span)
+        self.owned = True
+
+    def still_open(self) -> bool:
+        """Whether there is anything to write on. From here on nobody is told of its end."""
+        if self.node is not None:
+            self.node.on_end = None
+        return self.span.is_recording()
+
+    def finish(
+        self,
+        attributes: dict[str, Any],
+        error: BaseException | None,
+        refusal: Refusal | None,
+    ) -> None:
+        """Write what is billed; end the span if it is ours."""
+        self.span.set_attributes(attributes)
+        if self.owned:
+            if error is not None or refusal is not None:
+                text = str(error)[:500] if refusal is None else refusal.sentence()
+                self.span.set_status(Status(StatusCode.ERROR, text))
+            self.end_own()
+        elif self.node is not None:
+            # The instrumentation whose span this is may still write its own reading of the
+            # reply; what is billed has the last word.
+            self.node.on_end = lambda span: span.set_attributes(attributes)
+
+    def end_own(self) -> None:
+        """End the span if it is ours."""
+        if not self.owned:
+            return
+        if self.node is not None:
+            self.node.complete = True
+        self.span.end()
+
+
+def failure_attributes(error: BaseException | None, refusal: Refusal | None) -> dict[str, Any]:
+    """Why a call failed, was refused or cut."""
+    if refusal is not None:
+        return _spans.refusal_attributes(refusal)
+    return {} if error is None else _spans.error_attributes(error, status_of(error))
