@@ -1,7 +1,7 @@
 """Decisions and refusals as values, and the exceptions that they become."""
 
 import pickle
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -17,6 +17,7 @@ from spanledger.guard import (
     Guard,
     GuardUnavailable,
     LoopDetected,
+    MemoryStore,
     Policy,
     PriceUnknown,
     RateLimit,
@@ -24,6 +25,7 @@ from spanledger.guard import (
     Refusal,
     SpanledgerRefusal,
     Spending,
+    StoreUnavailable,
     show_amount,
 )
 from spanledger.guard.breaker_rule import BreakerRule
@@ -39,6 +41,17 @@ def _tool_call(tool: str) -> Call:
     nothing = Estimate(0, 0, 0, "none")
     print_ = fingerprint(tool, {"query": "late parcels"})
     return Call("t", "", "", "execute_tool", nothing, tool=tool, fingerprint=print_)
+
+
+class _LostStore(MemoryStore):
+    """A store whose file is gone."""
+
+    def reserve(self, *_args: Any, **_waits: Any) -> Any:
+        raise StoreUnavailable(
+            "/var/lib/agents/ledger.sqlite",
+            "the file has disappeared",
+            "Put it back, or name another with SPANLEDGER_STORE.",
+        )
 
 
 def _refusals() -> dict[str, Refusal]:
@@ -73,6 +86,7 @@ def _refusals() -> dict[str, Refusal]:
         looping.observe_result(search, "nothing found")
     capped = Guard(Policy(ceilings=(Ceilings("hard", max_calls=1),)))
     capped.settle(capped.admit(call()).granted(), Spending(10, 10))
+    lost = guard(Budget("daily", "cost", 1, "day"), store=_LostStore())
     made = [
         spent.admit(call(cost=12_345_678)).refusal,
         in_flight.admit(call("planner", tokens=400)).refusal,
@@ -84,6 +98,7 @@ def _refusals() -> dict[str, Refusal]:
         capped.admit(call()).refusal,
         unpriced.admit(call(cost=None, model="in-house-7b")).refusal,
         unreadable.admit(call()).refusal,
+        lost.admit(call()).refusal,
     ]
     return {refusal.reason: refusal for refusal in made if refusal is not None}
 
@@ -124,6 +139,7 @@ EXCEPTIONS = {
     "ceiling_reached": CeilingReached,
     "price_unknown": PriceUnknown,
     "policy_unreadable": GuardUnavailable,
+    "ledger_unavailable": GuardUnavailable,
 }
 
 

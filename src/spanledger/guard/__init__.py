@@ -25,7 +25,8 @@ from spanledger.guard.errors import (
 from spanledger.guard.events import GuardEvent, Listener, Threshold, log_event
 from spanledger.guard.policy import Policy, read_policy
 from spanledger.guard.rules import Budget, RateLimit
-from spanledger.guard.stores import MemoryStore, Store
+from spanledger.guard.stores import MemoryStore, Store, StoreUnavailable
+from spanledger.guard.stores.opening import open_store
 
 __all__ = [
     "NOTHING_SPENT",
@@ -52,9 +53,11 @@ __all__ = [
     "SpanledgerRefusal",
     "Spending",
     "Store",
+    "StoreUnavailable",
     "Threshold",
     "current",
     "log_event",
+    "open_store",
     "read_policy",
     "show_amount",
     "use",

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from spanledger.config import ConfigError, GuardSettings
 from spanledger.guard import _refusals
+from spanledger.guard._live import Live
 from spanledger.guard._plan import Plan
-from spanledger.guard._sessions import Sessions
 from spanledger.guard.breaker import Blocked, Outcome, Permit, Transition
 from spanledger.guard.breaker_rule import Target, model_target, tool_target
-from spanledger.guard.breakers import Breakers
-from spanledger.guard.ceilings import reached
 from spanledger.guard.decision import (
     NOTHING_SPENT,
     Call,
@@ -27,10 +25,9 @@ from spanledger.guard.decision import (
 from spanledger.guard.events import EventKind, GuardEvent, Listener, Threshold, tell
 from spanledger.guard.fingerprints import result_print
 from spanledger.guard.ledger import Crossing, Demand, Key
-from spanledger.guard.loop_watch import LoopWatch
 from spanledger.guard.policy import Policy
-from spanledger.guard.rules import TOOL_CALL, UNATTRIBUTED, Budget
-from spanledger.guard.stores import Grant, MemoryStore, Store
+from spanledger.guard.rules import TOOL_CALL, Budget, run_of
+from spanledger.guard.stores import Grant, MemoryStore, Store, StoreUnavailable
 from spanledger.guard.windows import bounds
 
 #: US dollars for a million tokens, as nano-USD for one.
@@ -57,6 +54,7 @@ class Guard:
 
     `clock` gives wall-clock seconds since the epoch and only chooses windows; leases and waits
     are the store's, on monotonic time. `policy_error` set: nothing is admitted (fail closed).
+    `live`: what a guard that this one follows has seen, see `replaced`.
     """
 
     def __init__(
@@ -69,20 +67,23 @@ class Guard:
         monotonic: Callable[[], float] = time.monotonic,
         listeners: Sequence[Listener] = (),
         policy_error: ConfigError | None = None,
+        live: Live | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self.settings = settings or GuardSettings()
         self.store = store or MemoryStore()
         self.policy_error = policy_error
-        self.breakers = Breakers(monotonic, listener=self._breaker_changed)
-        self._loops = LoopWatch(monotonic)
-        self._sessions = Sessions(monotonic)
+        self._live = live or Live(self.store, monotonic)
+        self._live.on_transition = self._breaker_changed
+        self._live.on_crossing = self._crossed
+        self.breakers = self._live.breakers
+        self._loops = self._live.loops
+        self._sessions = self._live.sessions
         self._clock = clock
         self._listeners = tuple(listeners)
         self._plan = Plan(self.policy, self._amount, self.store.forget)
         ceiling_usd = Decimal(self.settings.ceiling_usd_per_mtok)
         self._ceiling_nano_usd = int(ceiling_usd * _NANO_PER_TOKEN)
-        self.store.on_crossed(self._crossed)
 
     # --- admission ------------------------------------------------------------------------
 
@@ -98,7 +99,14 @@ class Guard:
         demands = self._plan.demands(call, now)
         if not demands:
             return self._admitted(call, 0, now, 0.0, checked)
-        grant = self.store.reserve(call.reservation_id, demands, **self._waits())
+        try:
+            grant = self.store.reserve(call.reservation_id, demands, **self._waits())
+        except StoreUnavailable as error:
+            self._take_back(call, checked)
+            return self._refused(call, _refusals.ledger_unavailable(error), now)
+        except BaseException:
+            self._take_back(call, checked)
+            raise
         return self._answer(call, demands, now, grant, checked)
 
     async def admit_async(self, call: Call) -> Decision:
@@ -112,8 +120,11 @@ class Guard:
             return self._admitted(call, 0, now, 0.0, checked)
         try:
             grant = await self.store.reserve_async(call.reservation_id, demands, **self._waits())
+        except StoreUnavailable as error:
+            self._take_back(call, checked)
+            return self._refused(call, _refusals.ledger_unavailable(error), now)
         except BaseException:
-            self._report(checked, "cancelled")
+            self._take_back(call, checked)
             raise
         return self._answer(call, demands, now, grant, checked)
 
@@ -123,17 +134,24 @@ class Guard:
         """Hold more for a call that streams on; None if there was room, else why there was not."""
         if not reservation.entries:
             return None
+        if reservation.call.estimate.cost_nano_usd is None:
+            cost_nano_usd = self._unpriced(tokens)
         amounts = {"tokens": tokens, "cost": cost_nano_usd}
 
         def more(held: Demand) -> Demand | None:
             amount = amounts.get(held.metric, 0)
             return held._replace(amount=amount) if amount else None
 
-        short = self.store.extend(reservation.id, more)
-        if short is None:
-            return None
-        now, rule = self._clock(), self._plan.rules[short.demand.key.rule]
-        refusal = _refusals.short(reservation.call, short, rule, now, cut=True)
+        now = self._clock()
+        try:
+            short = self.store.extend(reservation.id, more)
+        except StoreUnavailable as error:
+            refusal = _refusals.ledger_unavailable(error)
+        else:
+            if short is None:
+                return None
+            rule = self._plan.rules[short.demand.key.rule]
+            refusal = _refusals.short(reservation.call, short, rule, now, cut=True)
         self._tell("cut", refusal.reason, now, call=reservation.call, refusal=refusal)
         return refusal
 
@@ -142,27 +160,34 @@ class Guard:
 
         For work that only a span tells of: nothing is reserved, so nothing is to be settled.
         """
-        refusal = self._ceiling(call) if self.policy.ceilings else None
-        if refusal is None and call.fingerprint is not None:
-            refusal = self._loop(call)
+        refusal = self._loop(call) if call.fingerprint is not None else None
+        if refusal is None and self.policy.ceilings:
+            refusal = self._ceiling(call)
+            self._sessions.end(call.reservation_id, calls=1, tokens=0)
         if refusal is not None:
             now = self._clock()
             self._tell("refused", refusal.reason, now, call=call, refusal=refusal)
-        elif self.policy.ceilings:
-            self._sessions.add(call.session or UNATTRIBUTED, steps=1)
         return refusal
 
     # --- settlement -----------------------------------------------------------------------
 
     def settle(
-        self, reservation: Reservation, spending: Spending, *, outcome: Outcome = "ok"
+        self,
+        reservation: Reservation,
+        spending: Spending,
+        *,
+        outcome: Outcome = "ok",
+        first_token_s: float | None = None,
     ) -> bool:
         """Charge what the attempt used; False if it was settled before (nothing happens then).
 
-        `outcome` is what breakers learn: how the provider, or the tool, behaved.
+        `outcome` is what breakers learn: how the provider, or the tool, behaved. One that went
+        well and took `first_token_s` seconds to its first token may still have been slow.
         """
-        self._report(reservation.permits, outcome)
-        self._count_session(reservation.call, spending)
+        self._report(reservation.permits, outcome, first_token_s)
+        if self._sessions:
+            tokens = spending.tokens or 0
+            self._sessions.end(reservation.id, calls=spending.calls, tokens=tokens)
         if not reservation.entries:
             return False
         return bool(
@@ -173,7 +198,7 @@ class Guard:
         """Tell loop rules what a tool call gave (its result, or the exception that it raised)."""
         if call.fingerprint is None or not self.policy.loops:
             return
-        seen, session = result_print(result), call.session or UNATTRIBUTED
+        seen, session = result_print(result), run_of(call)
         for rule in self.policy.loops:
             finding = self._loops.observe(session, call.fingerprint, seen, rule)
             if finding is not None:
@@ -223,17 +248,17 @@ class Guard:
         if self.policy_error is not None:
             return _refusals.policy_unreadable(self.policy_error)
         if call.estimate.cost_nano_usd is None and self.settings.on_unpriced == "refuse":
-            rule = self._plan.cost_rule
-            if rule is not None and call.operation != TOOL_CALL:
+            rule = self._plan.cost_rule(call)
+            if rule is not None:
                 return _refusals.price_unknown(call, rule)
-        if self.policy.ceilings and (refusal := self._ceiling(call)) is not None:
-            return refusal
         if call.fingerprint is not None and (refusal := self._loop(call)) is not None:
+            return refusal
+        if self.policy.ceilings and (refusal := self._ceiling(call)) is not None:
             return refusal
         return self._acquire(call) if self.policy.breakers else ()
 
     def _loop(self, call: Call) -> Refusal | None:
-        session = call.session or UNATTRIBUTED
+        session = run_of(call)
         for rule in self.policy.loops:
             if call.fingerprint is not None:
                 finding = self._loops.blocked(session, call.fingerprint, rule)
@@ -242,34 +267,33 @@ class Guard:
         return None
 
     def _ceiling(self, call: Call) -> Refusal | None:
-        use = self._sessions.use(call.session or UNATTRIBUTED)
-        calls = int(call.operation != TOOL_CALL)
-        # Tokens count once they are used: a ceiling is no budget and reserves nothing.
-        after = use.plus(steps=1, calls=calls, tokens=calls, depth=len(call.agents))
-        for ceilings in self.policy.ceilings:
-            if (hit := reached(ceilings, after)) is not None:
-                return _refusals.ceiling_reached(call, hit)
-        return None
+        calls, depth = int(call.operation != TOOL_CALL), len(call.agents)
+        hit = self._sessions.begin(
+            call.reservation_id, run_of(call), self.policy.ceilings, calls=calls, depth=depth
+        )
+        return None if hit is None else _refusals.ceiling_reached(call, hit)
 
     def _acquire(self, call: Call) -> Refusal | tuple[Permit, ...]:
         target, permits = _target(call), list[Permit]()
         for rule in self.policy.breakers:
             answer = self.breakers.acquire(target, rule)
             if isinstance(answer, Blocked):
-                self._report(permits, "cancelled")
+                self._take_back(call, permits)
                 return _refusals.circuit_open(answer)
             permits.append(answer)
         return tuple(permits)
 
-    def _report(self, permits: Sequence[Permit], outcome: Outcome) -> None:
+    def _report(
+        self, permits: Sequence[Permit], outcome: Outcome, first_token_s: float | None = None
+    ) -> None:
         for permit in permits:
-            self.breakers.report(permit, outcome)
+            verdict = permit.breaker.rule.verdict(first_token_s) if outcome == "ok" else outcome
+            self.breakers.report(permit, verdict)
 
-    def _count_session(self, call: Call, spending: Spending) -> None:
-        if self.policy.ceilings:
-            calls = spending.calls if call.operation != TOOL_CALL else 0
-            session = call.session or UNATTRIBUTED
-            self._sessions.add(session, steps=1, calls=calls, tokens=spending.tokens or 0)
+    def _take_back(self, call: Call, permits: Sequence[Permit]) -> None:
+        """The call does not come about after all: it was no step and no try."""
+        self._report(permits, "cancelled")
+        self._sessions.end(call.reservation_id, calls=0, tokens=0)
 
     # --- inside: amounts --------------------------------------------------------------------
 
@@ -310,7 +334,7 @@ class Guard:
     ) -> Decision:
         if grant.shortage is None:
             return self._admitted(call, len(demands), now, grant.waited_s, permits)
-        self._report(permits, "cancelled")
+        self._take_back(call, permits)
         rule = self._plan.rules[grant.shortage.demand.key.rule]
         refusal = _refusals.short(call, grant.shortage, rule, now)
         return self._refused(call, refusal, now, grant.waited_s)
@@ -386,13 +410,17 @@ class Guard:
         self._listeners = (*self._listeners, listener)
 
     def replaced(self, policy: Policy) -> "Guard":
-        """A guard with another policy over the same ledger: open reservations stay valid."""
+        """A guard with another policy over the same ledger: open reservations stay valid.
+
+        Breakers, loops and sessions go on; events are told by the new guard only.
+        """
         return Guard(
             policy,
             settings=self.settings,
             store=self.store,
             clock=self._clock,
             listeners=self._listeners,
+            live=self._live,
         )
 
 

@@ -49,9 +49,14 @@ class Plan:
         self.watches_tools = bool(policy.loops or policy.breakers or policy.ceilings) or any(
             on_tools(rule) for rule in counting
         )
-        self.cost_rule = next(
-            (b for b in policy.budgets if b.metric == "cost" and b.enforce == "hard"), None
+        self._hard_costs = tuple(
+            b for b in policy.budgets if b.metric == "cost" and b.enforce == "hard"
         )
+
+    def cost_rule(self, call: Call) -> Budget | None:
+        """The first budget that can't be held without the call's price."""
+        held = (b for b in self._hard_costs if concerns(b, call) and b.values(call))
+        return next(held, None)
 
     def demands(self, call: Call, now: float) -> list[Demand]:
         """What `call` asks, in the order of the rules: budgets first."""

@@ -7,6 +7,7 @@ from spanledger.guard.decision import Call, Reason, Refusal
 from spanledger.guard.ledger import Shortage
 from spanledger.guard.loops import LoopFinding
 from spanledger.guard.rules import Budget, RateLimit
+from spanledger.guard.stores.errors import StoreUnavailable
 from spanledger.guard.windows import bounds
 
 _CUT_ADVICE = "The answer outgrew what the call had reserved: set max_tokens, or raise the limit."
@@ -144,4 +145,14 @@ def loop_detected(call: Call, finding: LoopFinding) -> Refusal:
         metric="repetitions",
         detail=finding.sentence(),
         advice="Do something else: another tool, other arguments, or stop.",
+    )
+
+
+def ledger_unavailable(error: StoreUnavailable) -> Refusal:
+    """The ledger can't be read or written, so nothing that it counts is let through."""
+    return Refusal(
+        "ledger_unavailable",
+        scope=error.store,
+        detail=f"Calls are refused because the ledger can't be used: {error.problem}.",
+        advice=error.advice,
     )

@@ -1,43 +1,123 @@
-"""What each session has used in this process, for ceilings and loop rules."""
+"""What each session has used in this process, for ceilings."""
 
-import threading
+import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+from weakref import WeakSet
 
-from spanledger.guard.ceilings import SessionUse
+from spanledger.guard.ceilings import CeilingHit, Ceilings, SessionUse, reached
+from spanledger.guard.stores._section import Section
 
-#: Sessions beyond this many: the one that was quiet for longest is forgotten.
+#: Sessions beyond this many: the one that was quiet for longest is forgotten. So are calls that
+#: are open for longest, should anybody forget to settle them.
 _CAPACITY = 65_536
 
 
+@dataclass(slots=True)
+class _Session:
+    began: float
+    steps: int = 0
+    calls: int = 0
+    tokens: int = 0
+
+
+class _Open(NamedTuple):
+    """A call under way, and what was counted for it when it was let through."""
+
+    session: _Session
+    calls: int
+
+
 class Sessions:
-    """Uses by session, bounded. `clock` gives monotonic seconds."""
+    """Uses by session, bounded. `clock` gives monotonic seconds.
+
+    Steps and calls count from the moment they are let through, so that calls at the same time
+    can't pass a ceiling together; tokens count once they are used.
+    """
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, *, capacity: int = _CAPACITY
     ) -> None:
         self._clock = clock
         self._capacity = capacity
-        # Re-entrant: a finaliser may settle a call while this thread is in here.
-        self._lock = threading.RLock()
-        self._began: OrderedDict[str, float] = OrderedDict()
-        self._uses: dict[str, SessionUse] = {}
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._reset()
+        _all.add(self)
 
-    def use(self, session: str) -> SessionUse:
-        """What a session has used until now; the first question begins it."""
-        with self._lock:
-            now = self._clock()
-            began = self._began.setdefault(session, now)
-            self._began.move_to_end(session)
-            while len(self._began) > self._capacity:
-                oldest, _ = self._began.popitem(last=False)
-                self._uses.pop(oldest, None)
-            found = self._uses.get(session, SessionUse())
-            return SessionUse(found.steps, found.depth, now - began, found.calls, found.tokens)
+    def _reset(self) -> None:
+        # Guards the sessions and the open calls. Nothing foreign runs under it.
+        self._section = Section()
+        self._open: OrderedDict[str, _Open] = OrderedDict()
 
-    def add(self, session: str, *, steps: int = 0, calls: int = 0, tokens: int = 0) -> None:
-        """Count what was used."""
-        with self._lock:
-            found = self._uses.get(session, SessionUse())
-            self._uses[session] = found.plus(steps=steps, calls=calls, tokens=tokens)
+    def begin(
+        self, call_id: str, session: str, ceilings: Sequence[Ceilings], *, calls: int, depth: int
+    ) -> CeilingHit | None:
+        """Count one step, of `calls` model calls, or say which ceiling is in its way.
+
+        The first question begins a session. A call that is already open counts no second time.
+        """
+        with self._section:
+            if call_id in self._open:
+                return None
+            found, now = self._session(session), self._clock()
+            use = SessionUse(found.steps, 0, now - found.began, found.calls, found.tokens)
+            # At least one token: where none is left, no call may pass.
+            after = use.plus(steps=1, calls=calls, tokens=calls, depth=depth)
+            hits = (hit for each in ceilings if (hit := reached(each, after)) is not None)
+            if (hit := next(hits, None)) is not None:
+                return hit
+            found.steps += 1
+            found.calls += calls
+            self._open[call_id] = _Open(found, calls)
+            if len(self._open) > self._capacity:
+                self._open.popitem(last=False)
+        return None
+
+    def end(self, call_id: str, *, calls: int, tokens: int) -> None:
+        """Say what an open call used; 0 `calls`: it never happened. The second time: nothing."""
+        if self._section.inside():
+            # The garbage collector ended a stream in the middle of our own locked part.
+            self._section.put_off(partial(self.end, call_id, calls=calls, tokens=tokens))
+            return
+        with self._section:
+            opened = self._open.pop(call_id, None)
+            if opened is None:
+                return
+            session, counted = opened
+            session.tokens += tokens
+            if not calls:
+                session.steps -= 1
+                session.calls -= counted
+            elif counted:
+                session.calls += calls - counted
+
+    def __bool__(self) -> bool:
+        """Whether any call is open."""
+        return bool(self._open)
+
+    def _session(self, name: str) -> _Session:
+        found = self._sessions.get(name)
+        if found is None:
+            found = self._sessions[name] = _Session(self._clock())
+            if len(self._sessions) > self._capacity:
+                self._sessions.popitem(last=False)
+        else:
+            self._sessions.move_to_end(name)
+        return found
+
+
+_all: WeakSet[Sessions] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    # Another thread of the parent may have held the lock; its open calls are not the child's.
+    for sessions in _all:
+        sessions._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

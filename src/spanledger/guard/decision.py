@@ -29,6 +29,7 @@ Reason = Literal[
     "stream_exhausted",
     "price_unknown",
     "policy_unreadable",
+    "ledger_unavailable",
     "gate_failed",
 ]
 
@@ -44,6 +45,7 @@ _EXCEPTIONS: dict[str, type[errors.SpanledgerRefusal]] = {
     "ceiling_reached": errors.CeilingReached,
     "price_unknown": errors.PriceUnknown,
     "policy_unreadable": errors.GuardUnavailable,
+    "ledger_unavailable": errors.GuardUnavailable,
     "gate_failed": errors.GuardUnavailable,
 }
 

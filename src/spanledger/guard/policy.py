@@ -149,7 +149,7 @@ def _rate_limit(entry: _Entry) -> RateLimit:
     return RateLimit(
         name=_name(entry),
         metric=metric,
-        limit=_limit(entry, "calls"),
+        limit=_limit(entry, metric),
         per=None if metric == "concurrency" else _choice(entry, "per", PERS),
         scope=_scope(entry),
         each=_flag(entry, "each", default=True),
@@ -171,29 +171,32 @@ def _ceilings(entry: _Entry) -> Ceilings:
 
 def _from_fields(entry: _Entry, cls: type[Any], **convert: Callable[[Any], Any]) -> Any:
     """A rule whose keys are the fields of its class, which checks its own values."""
-    entry.only([spec.name for spec in fields(cls)])
+    specs = {spec.name: spec for spec in fields(cls)}
+    entry.only(list(specs))
     values = {"name": _name(entry)}
     for key, value in entry.table.items():
-        if isinstance(value, bool) or (key in convert and not _texts(value)):
-            raise entry.fail("can't be used", key, "texts in a list" if key in convert else "")
-        values[key] = convert.get(key, _same)(value)
+        if key in convert and not _texts(value):
+            raise entry.fail("can't be used", key, "texts in a list")
+        if isinstance(specs[key].default, float) and not _is_number(value):
+            raise entry.fail("can't be used", key, "a number")
+        values[key] = convert[key](value) if key in convert else value
     try:
         return cls(**values)
-    except (ValueError, TypeError) as error:
-        _blame(entry, error)
+    except ValueError as error:
+        _blame(entry, list(specs), error)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _blame(entry: _Entry, error: Exception) -> NoReturn:
-    """Turn a class's complaint into one that names the place."""
-    key = next((key for key in entry.table if key != "name" and key in str(error)), "name")
+def _blame(entry: _Entry, keys: Sequence[str], error: ValueError) -> NoReturn:
+    """Turn a class's complaint ("breaker 'a': open_s is 0; …") into one that names the place."""
+    key = next((key for key in keys if f": {key} is " in str(error)), "name")
     raise entry.fail(str(error), key) from None
 
 
@@ -273,7 +276,8 @@ def _limit(entry: _Entry, metric: Metric) -> int:
 def _limit_form(metric: Metric) -> str:
     if metric == "cost":
         return 'US dollars of at least 0, such as 5 or "0.25"'
-    return f"a whole number of {metric} of at least 0"
+    counted = "calls" if metric == "concurrency" else metric
+    return f"a whole number of {counted} of at least 0"
 
 
 def parse_limit(metric: Metric, value: Any) -> int:

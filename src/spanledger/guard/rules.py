@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from typing import Any, Literal, get_args
 
 from spanledger.guard.decision import Call, Metric
@@ -25,6 +26,11 @@ SECONDS: dict[str, int] = {"second": 1, "minute": 60, "hour": 3600}
 #: The counter of calls that have no session, agent, …, under a rule that counts each of them.
 UNATTRIBUTED = "(none)"
 
+#: The attribute that stands in for a session where there is none: the id of the trace.
+TRACE_ID = "trace_id"
+
+_MILLION = 1_000_000
+
 DEFAULT_THRESHOLDS = (0.8, 0.9, 0.95)
 
 Match = tuple[tuple[str, str], ...]
@@ -43,6 +49,11 @@ def values_of(scope: str, call: Call) -> tuple[str, ...]:
     else:
         found = getattr(call, scope)
     return (str(found) if found else UNATTRIBUTED,)
+
+
+def run_of(call: Call) -> str:
+    """Whose calls follow on each other: the session, else the trace, else all that have neither."""
+    return call.session or call.attributes.get(TRACE_ID) or UNATTRIBUTED
 
 
 def matches(match: Match, call: Call) -> bool:
@@ -110,15 +121,19 @@ class Budget:
     def marks(self) -> tuple[int, ...]:
         """The amounts that are told; of a soft budget also the limit itself."""
         parts = (*self.thresholds, *((1.0,) if self.enforce == "soft" else ()))
-        return tuple(sorted({math.ceil(self.limit * part) for part in parts} - {0}))
+        # As written, not as the float that is next to it: 100 × 0.55 would be told at 56.
+        return tuple(sorted({math.ceil(self.limit * Fraction(str(part))) for part in parts} - {0}))
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` of `metric` in any time as long as `per`; or so many calls at once.
+    """At most `limit` of `metric` in a time as long as `per`; or so many calls at once.
 
-    A sliding window over two buckets: what lies in the one before counts by the part of it
-    that the window still covers, rounded up.
+    A sliding window over two buckets, which begin at whole seconds, minutes or hours: what lies
+    in the one before counts by the part of it that the window still covers, rounded up. That
+    is exact where calls come evenly. In no bucket is more admitted than `limit`; a time that
+    spans two may see more, if all of the first came at its very end: up to what the first one
+    held times the part of the second that has passed, and so never twice the limit.
     """
 
     name: str
@@ -141,7 +156,7 @@ class RateLimit:
             return 0, 0, 0
         length = SECONDS[self.per]
         start = math.floor(now / length) * length
-        part = math.ceil((length - (now - start)) / length * 1_000_000)
+        part = math.ceil((length - (now - start)) / length * _MILLION)
         return start, start - length, part
 
     def retry_after_s(self, now: float, used: int, asked: int) -> float | None:
@@ -151,5 +166,7 @@ class RateLimit:
         length = SECONDS[self.per]
         start = math.floor(now / length) * length
         # At the latest when the present bucket has become the one before and has faded enough.
-        fade = 1 - (self.limit - asked) / used if used else 0.0
-        return max(0.0, start + length + length * max(0.0, fade) - now)
+        # One millionth more than enough: times of day are not exact.
+        part = max(0, (self.limit - asked) * _MILLION // used - 1) if used else _MILLION
+        fade = length * max(0.0, 1 - part / _MILLION)
+        return max(0.0, start + length + fade - now)

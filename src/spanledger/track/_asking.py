@@ -1,15 +1,20 @@
 """A tool asks the guard before it runs, and says afterwards how it went."""
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from opentelemetry import trace
+
 from spanledger.guard import Call, Estimate, Guard, Reservation, Spending, current
 from spanledger.guard.fingerprints import fingerprint
 from spanledger.guard.outcomes import outcome_of_tool_error
-from spanledger.guard.rules import TOOL_CALL
+from spanledger.guard.rules import TOOL_CALL, TRACE_ID
 from spanledger.track._scope import current_scope
+
+_log = logging.getLogger("spanledger.track")
 
 _NOTHING = Estimate(0, 0, 0, "none")
 _ONE_CALL = Spending(tokens=0, cost_nano_usd=0)
@@ -26,18 +31,24 @@ class Asked:
     def __init__(self, tool: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self._guard: Guard = current()
         self._held: Reservation | None = None
-        self._call = _call(self._guard, tool, args, kwargs) if self._guard.watches_tools else None
+        self._call: Call | None = None
+        self._tool, self._args, self._kwargs = tool, args, kwargs
         self.result: Any = _NO_RESULT
 
     def __enter__(self) -> Self:
-        if self._call is not None:
+        if self._guard.watches_tools:
+            self._call = self._described()
             self._held = self._guard.admit(self._call).granted()
         return self
 
     async def __aenter__(self) -> Self:
-        if self._call is not None:
+        if self._guard.watches_tools:
+            self._call = self._described()
             self._held = (await self._guard.admit_async(self._call)).granted()
         return self
+
+    def _described(self) -> Call:
+        return _call(self._guard, self._tool, self._args, self._kwargs)
 
     def __exit__(
         self,
@@ -47,11 +58,17 @@ class Asked:
     ) -> None:
         if self._held is None or self._call is None:
             return
+        try:
+            self._report(self._held, self._call, error)
+        except Exception:  # noqa: BLE001 - a failure of ours must not take the tool's result away
+            _log.exception("what the tool %s used could not be counted", self._tool)
+
+    def _report(self, held: Reservation, call: Call, error: BaseException | None) -> None:
         outcome = "ok" if error is None else outcome_of_tool_error(error)
-        self._guard.settle(self._held, _ONE_CALL, outcome=outcome)
+        self._guard.settle(held, _ONE_CALL, outcome=outcome)
         seen = error if error is not None else self.result
         if seen is not _NO_RESULT:
-            self._guard.observe_result(self._call, seen)
+            self._guard.observe_result(call, seen)
 
     async def __aexit__(
         self,
@@ -65,6 +82,7 @@ class Asked:
 def _call(guard: Guard, tool: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     scope = current_scope()
     print_ = fingerprint(tool, [list(args), dict(kwargs)]) if guard.policy.loops else None
+    attributes = {**_trace(), **scope.attributes}
     return Call(
         call_id=uuid.uuid4().hex,
         provider="",
@@ -75,5 +93,12 @@ def _call(guard: Guard, tool: str, args: Sequence[Any], kwargs: Mapping[str, Any
         agents=scope.agents,
         user=scope.user,
         tool=tool,
+        attributes=attributes,
         fingerprint=print_,
     )
+
+
+def _trace() -> dict[str, str]:
+    """The trace that runs: it stands in for a session, so that strangers are kept apart."""
+    context = trace.get_current_span().get_span_context()
+    return {TRACE_ID: trace.format_trace_id(context.trace_id)} if context.is_valid else {}

@@ -1,0 +1,91 @@
+"""The examples, run as a newcomer runs them: each in a process of its own, without a key."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli._program import TIMEOUT_S, clean_environment
+
+pytest.importorskip("openai")
+
+_EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def _printed(name: str, home: Path) -> str:
+    """What an example prints. It must end well and say nothing on the error stream."""
+    done = subprocess.run(
+        [sys.executable, _EXAMPLES / name],
+        cwd=home,
+        env=clean_environment(home),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def _numbers_after(text: str, start: str) -> list[int]:
+    """The whole numbers of the one line that begins so."""
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return [
+        int(word) for word in line.removeprefix(start).replace("(", " ").split() if word.isdigit()
+    ]
+
+
+def test_a_stream_is_cut_when_its_budget_is_used_up(tmp_path: Path) -> None:
+    printed = _printed("stream_cut.py", tmp_path)
+    assert "The stream was cut: budget 'answers' is used up" in printed
+    assert "reason: stream_exhausted, rule: answers" in printed
+    assert "the answer so far: 'and so on and so on" in printed
+    (shown, *_) = _numbers_after(printed, "cut after ")
+    assert 4096 < shown < 6000
+    sent, of = _numbers_after(printed, "the provider was stopped after ")
+    assert sent < of
+    spent, held = _numbers_after(printed, "budget 'answers': ")
+    assert 0 < spent <= 6000
+    assert held == 0
+
+
+def test_an_agent_that_runs_in_a_circle_is_stopped(tmp_path: Path) -> None:
+    printed = _printed("runaway_agent.py", tmp_path)
+    assert "warning: Loop rule 'circles': search came 3 times in a row" in printed
+    assert "stopped: Loop rule 'circles': search came 5 times in a row" in printed
+    assert "turn 6: " in printed
+    assert "turn 7: " not in printed
+    assert "the tool ran 5 times, the model was asked 6 times" in printed
+
+
+def test_a_breaker_opens_and_recovers(tmp_path: Path) -> None:
+    printed = _printed("breaker.py", tmp_path)
+    assert [f"call {n}: the provider failed with 503" in printed for n in (1, 2, 3, 4)] == [
+        True
+    ] * 4
+    assert [f"call {n}: not sent. Breaker 'outages'" in printed for n in (5, 6, 7)] == [True] * 3
+    assert [f"call {n}: It is noon." in printed for n in (8, 9, 10)] == [True] * 3
+    states = ("open. (tripped)", "half open. (open_time_over)", "closed. (probes_passed)")
+    places = [printed.index(f"Breaker 'outages': tool:ask_clock is {state}") for state in states]
+    assert places == sorted(places)
+    assert "10 calls were made, 7 reached the provider" in printed
+
+
+def test_a_sub_agent_inherits_what_is_left_of_its_parent(tmp_path: Path) -> None:
+    printed = _printed("sub_agent.py", tmp_path)
+    assert "the planner made 3 of 3 calls; spent now: planner $0.00492" in printed
+    assert "the writer, for the planner, was refused: Budget 'one-cent' has no room" in printed
+    assert "scope agent planner" in printed
+    assert "the writer, for the planner, made 3 of 10 calls" in printed
+    assert "the writer, on its own, made 2 of 2 calls" in printed
+
+
+def test_every_example_is_short_and_has_a_line_in_the_readme() -> None:
+    readme = (_EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for example in _EXAMPLES.glob("*.py"):
+        assert example.name in readme
+        # `agent.py` is the demo: a whole support desk.
+        lines = example.read_text(encoding="utf-8").splitlines()
+        assert len(lines) < 120 or example.name == "agent.py"
