@@ -8,7 +8,17 @@ import pytest
 from tests.architecture._imports import REPOSITORY, imported
 
 PURE = (
+    "src/spanledger/guard/_refusals.py",
+    "src/spanledger/guard/breaker.py",
+    "src/spanledger/guard/breaker_rule.py",
+    "src/spanledger/guard/ceilings.py",
     "src/spanledger/guard/decision.py",
+    "src/spanledger/guard/drift.py",
+    "src/spanledger/guard/fingerprints.py",
+    "src/spanledger/guard/loops.py",
+    "src/spanledger/guard/outcomes.py",
+    "src/spanledger/guard/rolling.py",
+    "src/spanledger/guard/rules.py",
     "src/spanledger/guard/ledger.py",
     "src/spanledger/guard/policy.py",
     "src/spanledger/guard/windows.py",

@@ -102,15 +102,19 @@ def test_alongside_both_send(provider: MockProvider, otlp: OtlpServer) -> None:
 
 def test_each_refusal_arrives_as_a_log_record(provider: MockProvider, otlp: OtlpServer) -> None:
     run_to(otlp, provider)
-    assert [log.event_name for log in otlp.logs] == [semconv.GUARD_EVENT_NAME] * 2
+    assert {log.event_name for log in otlp.logs} == {semconv.GUARD_EVENT_NAME}
+    kinds = [log.attributes[semconv.GUARD_EVENT_KIND] for log in otlp.logs]
+    # The second call used the budget up, which is told once.
+    assert kinds == ["threshold", "refused", "refused"]
+    refusals = otlp.logs[1:]
     refused = {s.span_id for s in otlp.spans if s.attributes[semconv.BILLING] == "refused"}
-    assert {log.span_id for log in otlp.logs} == refused
-    for log in otlp.logs:
+    assert {log.span_id for log in refusals} == refused
+    for log in refusals:
         assert log.attributes[semconv.GUARD_REASON] == "budget_exhausted"
         assert log.attributes[semconv.GUARD_RULE] == "environment-calls"
         assert log.attributes[semconv.GUARD_LIMIT] == 2
         assert log.attributes[semconv.REQUEST_MODEL] == "gpt-4o-mini"
-    assert len({log.attributes[semconv.GUARD_DECISION_ID] for log in otlp.logs}) == 2
+    assert len({log.attributes[semconv.GUARD_DECISION_ID] for log in otlp.logs}) == 3
 
 
 def test_with_the_sdk_disabled_the_limit_holds_and_nothing_is_sent(

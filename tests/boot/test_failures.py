@@ -150,15 +150,22 @@ def test_a_span_that_cannot_be_completed_does_not_lose_the_settlement(
     assert current().store.open_reservations() == 0  # type: ignore[attr-defined]  # in memory
 
 
-@pytest.mark.parametrize("step", ["_price", "_charged_usage", "_settle_attempt", "_record"])
+@pytest.mark.parametrize(
+    ("room", "step"),
+    [
+        ("_reckoning", "price"),
+        ("_reckoning", "charged_usage"),
+        ("_exchange.Exchange", "_settle_attempt"),
+        ("_exchange.Exchange", "_record"),
+    ],
+)
 def test_whatever_fails_after_the_answer_the_host_gets_it_and_the_ledger_is_told(
-    provider: MockProvider, monkeypatch: pytest.MonkeyPatch, step: str
+    provider: MockProvider, monkeypatch: pytest.MonkeyPatch, room: str, step: str
 ) -> None:
     from spanledger.guard import current
-    from spanledger.instrumentation._exchange import Exchange
 
     started(LIMIT)
-    monkeypatch.setattr(Exchange, step, fail)
+    monkeypatch.setattr(f"spanledger.instrumentation.{room}.{step}", fail)
     provider.enqueue(Fail(status=500, retry_after_s=0.01))
     assert call(provider).choices
     assert provider.calls() == 2

@@ -8,6 +8,8 @@ from tests.boot._run import INSTRUMENT, LIMIT_OF_TWO, run_program
 
 REFUSED = ["ok", "ok", "BudgetExceeded", "BudgetExceeded"]
 
+OURS = ["AttributionProcessor", "EnforcementProcessor"]
+
 
 @pytest.mark.parametrize("program", ["client_before_install", "instance_before_install"])
 def test_a_client_that_is_there_already_is_gated(provider: MockProvider, program: str) -> None:
@@ -28,7 +30,7 @@ def test_installed_twice_is_installed_once(
     report = run_program(provider, "install_twice", env=LIMIT_OF_TWO, launcher=launcher)
     assert report["outcomes"] == REFUSED
     assert report["same"]
-    assert report["processors"] == ["AttributionProcessor"]
+    assert report["processors"] == OURS
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,11 @@ def test_the_users_own_provider_gets_enriched_spans(
     env = {**LIMIT_OF_TWO, "OTEL_PYTHON_CONFIGURATOR": "nobody's"}
     report = run_program(provider, program, env=env, launcher=launcher)
     assert report["outcomes"] == REFUSED
-    assert report["processors"] == ["AttributionProcessor", "SimpleSpanProcessor"]
+    assert report["processors"] == [
+        "AttributionProcessor",
+        "EnforcementProcessor",
+        "SimpleSpanProcessor",
+    ]
     calls = [span for span in report["spans"] if semconv.BILLING in span]
     assert [span[semconv.BILLING] for span in calls] == ["call", "call", "refused", "refused"]
     assert {span[semconv.CONVERSATION_ID] for span in calls} == {"ticket-1"}

@@ -13,7 +13,11 @@ from spanledger.processors.enforcement import EnforcementProcessor
 from spanledger.testing.spans import capture_spans
 from spanledger.track import session, tool
 
-TOOL = {semconv.OPERATION_NAME: "execute_tool", semconv.TOOL_NAME: "search"}
+TOOL = {
+    semconv.OPERATION_NAME: "execute_tool",
+    semconv.TOOL_NAME: "search",
+    semconv.CONVERSATION_ID: "s",
+}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 OnInvalidPolicy = Literal["refuse", "warn"]
 OnContention = Literal["wait", "refuse"]
 OnUnpriced = Literal["refuse", "ceiling_price", "count_tokens_only"]
+OnStoreDown = Literal["fail_closed", "local_share", "fail_open"]
 ExportMode = Literal["on", "alongside", "off"]
 Content = Literal["off", "actions", "full"]
 
@@ -38,6 +39,23 @@ class GuardSettings:
     )
     max_wait_s: float = _setting(
         30.0, env="SPANLEDGER_MAX_WAIT_S", doc="Longest wait on contention, in seconds."
+    )
+    store: str = _setting(
+        "memory",
+        env="SPANLEDGER_STORE",
+        doc="Where the ledger is kept: `memory` (this process only), `sqlite` (a file in the data "
+        "directory, for all processes of a host), `sqlite:PATH`, or `redis://HOST:PORT/DB`.",
+    )
+    on_store_down: OnStoreDown = _setting(
+        "fail_closed",
+        env="SPANLEDGER_ON_STORE_DOWN",
+        doc="While Redis can't be reached, calls are refused, or get a share of what was left, "
+        "or all pass.",
+    )
+    store_share: float = _setting(
+        1.0,
+        env="SPANLEDGER_STORE_SHARE",
+        doc="That share: 1 divided by the number of processes.",
     )
     lease_s: float = _setting(
         3600.0,
