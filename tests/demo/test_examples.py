@@ -89,3 +89,12 @@ def test_every_example_is_short_and_has_a_line_in_the_readme() -> None:
         # `agent.py` is the demo: a whole support desk.
         lines = example.read_text(encoding="utf-8").splitlines()
         assert len(lines) < 120 or example.name == "agent.py"
+
+
+def test_eight_processes_share_one_budget_to_the_cent(tmp_path: Path) -> None:
+    """However they race: the calls that were sent are the calls that were paid."""
+    printed = _printed("shared_budget.py", tmp_path)
+    assert printed.count("has no room for this call") == 8
+    calls = int(printed.split(" calls reached the provider.")[0].splitlines()[-1])
+    assert 28 <= calls <= 33
+    assert f"spent ${calls * 6 / 10_000:.4f}" in printed
