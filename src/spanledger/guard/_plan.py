@@ -7,7 +7,7 @@ from typing import NamedTuple
 from spanledger.guard.decision import Call, Metric
 from spanledger.guard.ledger import Demand, Key
 from spanledger.guard.policy import Policy
-from spanledger.guard.rules import Budget, RateLimit, concerns, on_tools
+from spanledger.guard.rules import TOOL_CALL, Budget, RateLimit, concerns, on_tools
 from spanledger.guard.windows import bounds
 
 #: A day is kept in any case: a clock that is set back finds what was spent.
@@ -39,6 +39,7 @@ class Plan:
         self._budgets = tuple(
             _Counted(b, None if b.enforce == "soft" else b.limit, b.marks()) for b in policy.budgets
         )
+        self._plain_budgets = tuple(c for c in self._budgets if not on_tools(c.budget))
         self._rates = policy.rate_limits
         self._windows: dict[str, tuple[int, float]] = {}
         self._swept: dict[str, float] = {}
@@ -61,8 +62,10 @@ class Plan:
     def demands(self, call: Call, now: float) -> list[Demand]:
         """What `call` asks, in the order of the rules: budgets first."""
         demands = []
-        for budget, limit, marks in self._budgets:
-            if not concerns(budget, call):
+        # A model call outside of tools, which nearly every call is, needs no look at each rule.
+        plain = call.tool is None and call.operation != TOOL_CALL
+        for budget, limit, marks in self._plain_budgets if plain else self._budgets:
+            if not plain and not concerns(budget, call):
                 continue
             start = self.window_start(budget, now)
             amount = self._amount(call, budget.metric)
