@@ -120,7 +120,7 @@ def circuit_open(blocked: Blocked) -> Refusal:
         metric="failures",
         detail=blocked.sentence(),
         retry_after_s=blocked.retry_after_s,
-        advice="Fall back to another model, or wait; `spanledger breaker close` overrules it.",
+        advice="Fall back to another model, or wait.",
     )
 
 
