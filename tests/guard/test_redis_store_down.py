@@ -159,16 +159,16 @@ def test_a_call_that_was_refused_for_a_time_out_is_not_held_when_the_server_goes
 async def test_the_event_loop_runs_on_while_the_server_hangs(tmp_path: Path) -> None:
     """Reserving waits elsewhere; settling is handed over."""
     with _silent() as url:
-        store = RedisStore(url, directory=tmp_path, on_down="fail_open", timeout_s=0.3)
+        store = RedisStore(url, directory=tmp_path, on_down="fail_open", timeout_s=1.5)
         task = asyncio.create_task(store.reserve_async("r", [_demand(5)], lease_s=60, max_wait_s=0))
         await asyncio.sleep(0)
         began = time.perf_counter()
         await asyncio.sleep(0.01)
-        assert time.perf_counter() - began < 0.2
+        assert time.perf_counter() - began < 1.0  # had it waited: 1.5
         assert (await task).shortage is None
         began = time.perf_counter()
         assert store.settle("r", lambda _: 5)
-        assert time.perf_counter() - began < 0.05
+        assert time.perf_counter() - began < 1.0
         assert await asyncio.to_thread(store.flush, 5.0)
         store._link.close()
 

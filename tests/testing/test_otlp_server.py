@@ -176,8 +176,8 @@ def test_a_slow_reply_comes_byte_by_byte(otlp_server: OtlpServer) -> None:
 
     assert export(otlp_server, some_spans(1)) is OK
 
-    # At the least the status line, the two headers and the empty line.
-    assert time.monotonic() - started > 0.002 * 80
+    # At the least the status line and a header; a reply in one piece takes no time at all.
+    assert time.monotonic() - started > 0.002 * 40
 
 
 def test_a_stopped_server_refuses_and_comes_back_with_what_it_stored() -> None:
