@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic]' --group dev
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic,google,bedrock]' --group dev
 	@touch $@
 
 install: $(INSTALLED) ## Make the virtual environment with everything in it

@@ -123,7 +123,8 @@ def prepare(candidate: str) -> None:
             Budget("calls-agent", "calls", 10**9, "total", "agent"),
         )
         provider()
-        install(overrides={"export.mode": "off"}, policy=Policy(rules))
+        memory = {"export.mode": "off", "guard.store": "memory"}
+        install(overrides=memory, policy=Policy(rules))
         return
     provider()
     if candidate == "official":

@@ -71,7 +71,7 @@ def main() -> None:
     logging.getLogger("spanledger.guard").setLevel(logging.ERROR)
     install(
         policy=read_policy(Document(text=RULES, data=tomllib.loads(RULES))),
-        overrides={"export.mode": "off"},
+        overrides={"export.mode": "off", "guard.store": "memory"},
     )
     current().with_listener(tell)
     with MockProvider(STUBBORN) as provider:

@@ -35,7 +35,7 @@ def main() -> None:
     logging.getLogger("spanledger.guard").setLevel(logging.ERROR)
     install(
         policy=read_policy(Document(text=RULES, data=tomllib.loads(RULES))),
-        overrides={"export.mode": "off"},
+        overrides={"export.mode": "off", "guard.store": "memory"},
     )
     with MockProvider(ANSWER) as provider:
         client = OpenAI(base_url=provider.openai_base_url, api_key="none")

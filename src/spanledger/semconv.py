@@ -55,7 +55,7 @@ COST_SOURCE: Final = "gen_ai.usage.cost.source"
 CALL_ID: Final = "spanledger.call.id"
 #: Absent on the first attempt.
 CALL_ATTEMPT: Final = "spanledger.call.attempt"
-#: How this span counts. Call records: ``call`` (billed by the gate), ``attempt`` (failed, and
+#: How this span counts. Call records: ``call`` (billed here), ``attempt`` (failed, and
 #: another attempt followed), ``unsent`` (failed before it reached the provider). No records:
 #: ``shadow`` (the same provider call as a span that is billed), ``container`` (an inference span
 #: around the billed one), ``refused`` (the guard did not let it through).
@@ -63,6 +63,8 @@ BILLING: Final = "spanledger.billing"
 COST_NANO_USD: Final = "spanledger.cost.nano_usd"
 COST_PROVENANCE: Final = "spanledger.cost.provenance"
 COST_PRICE_VERSION: Final = "spanledger.cost.price_version"
+#: What the library that made the span says the call has cost, in US dollars. Never billed.
+COST_FOREIGN_USD: Final = "spanledger.cost.foreign_usd"
 #: Absent when the provider itself said what was used.
 USAGE_SOURCE: Final = "spanledger.usage.source"
 STREAM_OUTCOME: Final = "spanledger.stream.outcome"
@@ -89,10 +91,41 @@ GUARD_ESTIMATE: Final = "spanledger.guard.estimate"
 GUARD_RETRY_AFTER_S: Final = "spanledger.guard.retry_after_s"
 BUDGET_REMAINING: Final = "spanledger.budget.remaining"
 TOOL_ARGUMENTS_HASH: Final = "spanledger.tool.arguments_hash"
+TOOL_CATEGORY: Final = "spanledger.tool.category"
 SPAN_KIND: Final = "spanledger.kind"
+TRUNCATED: Final = "spanledger.truncated"
 ERROR_MESSAGE: Final = "spanledger.error.message"
 ERROR_STATUS_CODE: Final = "spanledger.error.http_status_code"
 ERROR_REQUEST_ID: Final = "spanledger.error.request_id"
+ERROR_RETRY_AFTER_S: Final = "spanledger.error.retry_after_s"
+#: The same on every span that an exception passes through, in the log and from `track.error`.
+ERROR_ID: Final = "spanledger.error.id"
+#: The same for the same kind of exception from the same functions.
+ERROR_FINGERPRINT: Final = "spanledger.error.fingerprint"
+#: The event that holds the context of an error, and its parts, each a JSON text.
+ERROR_EVENT_NAME: Final = "spanledger.error"
+ERROR_HANDLED: Final = "spanledger.error.handled"
+ERROR_CHAIN: Final = "spanledger.error.chain"
+ERROR_FRAMES: Final = "spanledger.error.frames"
+ERROR_LOCALS: Final = "spanledger.error.locals"
+ERROR_PATH: Final = "spanledger.error.path"
+ERROR_RESOURCES: Final = "spanledger.error.resources"
+ERROR_SNAPSHOTS: Final = "spanledger.error.snapshots"
+#: What the caller of `track.error` added.
+ERROR_DETAILS: Final = "spanledger.error.details"
+#: `success`, `error`, `completed`, `incomplete` or `partial`.
+SESSION_STATUS: Final = "spanledger.session.status"
+#: Before the names of what `track.event` is given.
+EVENT_ATTRIBUTE_PREFIX: Final = "spanledger.event."
+SNAPSHOT_EVENT_NAME: Final = "spanledger.snapshot"
+SNAPSHOT_LABEL: Final = "spanledger.snapshot.label"
+SNAPSHOT_STATE: Final = "spanledger.snapshot.state"
+SNAPSHOT_CHANGES: Final = "spanledger.snapshot.changes"
+SCRIPT_NAME: Final = "spanledger.script.name"
+SCRIPT_ARGUMENTS: Final = "spanledger.script.arguments"
+SCRIPT_LIBRARIES: Final = "spanledger.script.libraries"
+#: Before the names of chosen environment variables.
+SCRIPT_ENVIRON_PREFIX: Final = "spanledger.script.environ."
 
 #: ``event.name`` of the log record that carries one guard decision.
 GUARD_EVENT_NAME: Final = "spanledger.guard.decision"
@@ -104,6 +137,7 @@ METRIC_EXPORT_ACCEPTED: Final = "spanledger.export.accepted"
 METRIC_EXPORT_DELIVERED: Final = "spanledger.export.delivered"
 METRIC_EXPORT_SPOOLED: Final = "spanledger.export.spooled"
 METRIC_EXPORT_DROPPED: Final = "spanledger.export.dropped"
+METRIC_EXPORT_SPOOL_ERRORS: Final = "spanledger.export.spool_errors"
 
 #: Operations in which a provider is asked to produce or embed: each is one call that is billed.
 INFERENCE_OPERATIONS: Final = frozenset(

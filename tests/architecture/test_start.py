@@ -8,9 +8,11 @@ import pytest
 
 HEAVY = (
     "anthropic",
+    "botocore",
     "chdb",
     "click",
     "clickhouse_connect",
+    "google.genai",
     "grpc",
     "httpx",
     "httpx2",

@@ -65,7 +65,7 @@ def test_secrets_of_the_environment_never_leave(provider: MockProvider, otlp: Ot
     run_to(otlp, provider, env)
     assert calls(otlp)
     assert key not in repr(otlp.spans) + repr(otlp.logs)
-    assert calls(otlp)[0].resource["service.version"] == "v-[redacted]"
+    assert calls(otlp)[0].resource["service.version"] == "v-[redacted:environment]"
 
 
 def test_the_stock_exporter_to_the_same_place_is_superseded(

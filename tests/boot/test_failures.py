@@ -35,7 +35,8 @@ def own_process() -> Iterator[None]:
 
 
 def started(policy: Policy | None = None) -> boot.Installation | None:
-    return install(environ={}, overrides={"export.mode": "off"}, policy=policy)
+    memory = {"export.mode": "off", "guard.store": "memory"}
+    return install(environ={}, overrides=memory, policy=policy)
 
 
 def call(provider: MockProvider) -> Any:
@@ -174,14 +175,13 @@ def test_whatever_fails_after_the_answer_the_host_gets_it_and_the_ledger_is_told
     assert [state.spent for state in guard.state(_LOOK)] == [2]
 
 
-@pytest.mark.parametrize("step", ["_call", "_estimate"])
+@pytest.mark.parametrize("step", ["Exchange._call", "_admission.measure", "_admission._estimate"])
 def test_whatever_fails_before_the_request_refuses_it_under_a_policy(
     provider: MockProvider, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    from spanledger.instrumentation._exchange import Exchange
-
     started(Policy((Budget("small", "tokens", 10**6),)))
-    monkeypatch.setattr(Exchange, step, fail)
+    place = "_exchange." if step.startswith("Exchange") else ""
+    monkeypatch.setattr(f"spanledger.instrumentation.{place}{step}", fail)
     with pytest.raises(GuardUnavailable, match="could not be examined"):
         call(provider)
     with pytest.raises(GuardUnavailable, match="could not be examined"):

@@ -56,8 +56,20 @@ def test_the_users_own_provider_gets_enriched_spans(
     assert all(span[semconv.COST_NANO_USD] > 0 for span in calls[:2])
 
 
-def test_a_forked_child_has_the_limit_that_its_parent_had_left(provider: MockProvider) -> None:
+def test_a_forked_child_shares_the_limit_with_its_parent(provider: MockProvider) -> None:
+    """They count in one file: what the child takes is gone for the parent."""
     report = run_program(provider, "fork_after_a_call", env=LIMIT_OF_TWO)
+    refused = ["BudgetExceeded"] * 3
+    child, parent = ["ok", *refused], ["BudgetExceeded", *refused]
+    assert report == {"outcomes": ["ok"], "child": child, "parent": parent}
+    assert provider.calls() == 2
+
+
+def test_in_memory_a_forked_child_has_the_limit_that_its_parent_had_left(
+    provider: MockProvider,
+) -> None:
+    env = {**LIMIT_OF_TWO, "SPANLEDGER_STORE": "memory"}
+    report = run_program(provider, "fork_after_a_call", env=env)
     refused = ["ok", *["BudgetExceeded"] * 3]
     assert report == {"outcomes": ["ok"], "child": refused, "parent": refused}
     assert provider.calls() == 3

@@ -24,6 +24,7 @@ BROKEN = {
     "not-a-number": GOOD.replace("2", '"two"'),
     "unknown-table": "[[budget_rules]]\n",
     "unknown-setting": "[guard]\nmax_wait = 3\n",
+    "slow-pattern": '[redaction]\npatterns = ["own: (a+)+b"]\n',
 }
 
 

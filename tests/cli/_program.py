@@ -1,5 +1,7 @@
 """The command line as users run it: a process of its own, with nothing of this machine's setup."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -7,6 +9,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from spanledger import cli
 
 _FOREIGN = ("OTEL_", "SPANLEDGER_", "OPENAI_", "ANTHROPIC_")
 TIMEOUT_S = 120
@@ -33,6 +38,22 @@ def run_cli(
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+def run_here(
+    *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same inside of this process, where nobody can be asked: a tenth of the time."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.dict(os.environ, clean_environment(cwd, **(environ or {})), clear=True),
+        mock.patch.object(sys, "stdin", io.StringIO()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = cli.main(arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def json_of(done: subprocess.CompletedProcess[str]) -> Any:

@@ -128,3 +128,10 @@ def test_the_line_is_that_of_the_right_one_of_several_tables() -> None:
     assert document.line_of("budgets", "limit", 1) == 7
     assert document.line_of("budgets", "scope", 1) == 5
     assert document.line_of("budgets", "limit", 2) is None
+
+
+def test_an_error_shows_no_password_of_an_address() -> None:
+    """It is logged, and stands in the refusals of a policy that can't be read."""
+    error = ConfigError("wrong", key="guard.store", found="redis://user:pass-word@host:1/0")
+    assert str(error) == "guard.store: wrong (found 'redis://***@host:1/0')."
+    assert "pass-word" not in repr(error)

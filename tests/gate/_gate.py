@@ -99,10 +99,11 @@ def _whole(attributes: dict[str, Any], name: str) -> int:
 @contextmanager
 def gated(provider: MockProvider, policy: Policy = COUNTING, **overrides: Any) -> Iterator[Gate]:
     """The gate in this process, with `policy`; overrides are settings, ``guard__lease_s=1``."""
-    settings = {name.replace("__", "."): value for name, value in overrides.items()}
+    chosen = {name.replace("__", "."): value for name, value in overrides.items()}
+    settings = {"export.mode": "off", "guard.store": "memory", **chosen}
     with capture_spans(as_global=True) as capture:
         try:
-            made = install(environ={}, overrides={"export.mode": "off", **settings}, policy=policy)
+            made = install(environ={}, overrides=settings, policy=policy)
             assert made is not None
             assert made.config_error is None
             yield Gate(provider, capture)

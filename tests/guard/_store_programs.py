@@ -1,12 +1,14 @@
 """Random programs that any two stores must answer alike: same admissions, same sums."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
 from spanledger.guard.ledger import Counter, Crossing, Demand, Key
-from spanledger.guard.stores import Store
+from spanledger.guard.stores import SqliteStore, Store
+from spanledger.guard.stores.redis import RedisStore
 
 LIMITS: dict[Key, int | None] = {
     Key("day", "", 100): 60,
@@ -18,7 +20,8 @@ LIMITS: dict[Key, int | None] = {
 }
 KEYS = list(LIMITS)
 RATE, BEFORE = Key("rate", "", 60), Key("rate", "", 0)
-MARKS = (10, 20, 21)
+#: Limits that a program may change, as people do while agents run.
+CHANGED = (KEYS[0], KEYS[1], KEYS[4])
 LEASE_S = 60.0
 
 
@@ -47,6 +50,12 @@ _STEPS = [
     st.builds(Step, st.just("settle"), amounts=_amounts, pick=_picks),
     st.builds(Step, st.just("release"), pick=_picks),
     st.builds(Step, st.just("reset"), keys=st.sampled_from(KEYS).map(lambda key: (key,))),
+    st.builds(
+        Step,
+        st.just("limit"),
+        keys=st.sampled_from(CHANGED).map(lambda key: (key,)),
+        amounts=st.integers(0, 90).map(lambda limit: (limit,)),
+    ),
     st.builds(Step, st.just("forget"), keys=st.sampled_from(KEYS).map(lambda key: (key,))),
 ]
 _TIME = st.builds(Step, st.just("wait"), seconds=st.sampled_from((1.0, 30.0, 61.0)))
@@ -77,22 +86,26 @@ class Runner:
         self._settle_down = settle_down
         self._prefix = prefix
         self._made: dict[str, list[Demand]] = {}
+        self._limits = dict(LIMITS)
         store.on_crossed(self.crossed.append)
 
     def run(self, program: Sequence[Step]) -> list[Any]:
         """What each step answered, and the sums after it."""
         return [(self._step(step), self.sums()) for step in program]
 
-    def sums(self) -> dict[Key, tuple[int, int]]:
-        """What is spent and reserved, where that is not nothing."""
+    def sums(self) -> dict[Key, Counter]:
+        """What is spent, reserved and told, where that is not nothing."""
         self._settle_down()
         read = ((key, self.store.read(key)) for key in (*KEYS, BEFORE))
-        return {key: (c.spent, c.reserved) for key, c in read if c != Counter(told=c.told)}
+        return {key: counter for key, counter in read if counter != Counter()}
 
     def _step(self, step: Step) -> Any:
         if step.name == "reserve":
-            demands = _demands(step)
+            demands = self._demands(step)
             return self._reserve(f"{self._prefix}{len(self._made)}", demands)
+        if step.name == "limit":
+            self._limits[step.keys[0]] = step.amounts[0]
+            return None
         if step.name == "wait":
             return self._advance(step.seconds)
         if step.name == "reset":
@@ -112,7 +125,8 @@ class Runner:
             )
         if step.name == "release":
             return self.store.settle(rid, lambda _: 0)
-        return self.store.settle(rid, lambda entry: amounts[entry.key])
+        estimated = (None, True, False)[step.pick % 3]
+        return self.store.settle(rid, lambda entry: amounts[entry.key], estimated=estimated)
 
     def _reserve(self, rid: str, demands: list[Demand]) -> Any:
         grant = self.store.reserve(rid, demands, lease_s=LEASE_S, max_wait_s=0.0)
@@ -120,12 +134,36 @@ class Runner:
             self._made[rid] = demands
         return grant.shortage
 
+    def _demands(self, step: Step) -> list[Demand]:
+        amounts = dict(zip(KEYS, step.amounts, strict=True))
+        return [
+            Demand(key, "tokens", limit, amounts[key], _marks(limit), BEFORE, 300_000)
+            if key == RATE
+            else Demand(key, "tokens", limit, amounts[key], _marks(limit))
+            for key in step.keys
+            for limit in (self._limits[key],)
+        ]
 
-def _demands(step: Step) -> list[Demand]:
-    amounts = dict(zip(KEYS, step.amounts, strict=True))
-    return [
-        Demand(key, "tokens", LIMITS[key], amounts[key], MARKS, BEFORE, 300_000)
-        if key == RATE
-        else Demand(key, "tokens", LIMITS[key], amounts[key], MARKS)
-        for key in step.keys
-    ]
+
+def _marks(limit: int | None) -> tuple[int, ...]:
+    """As a budget's thresholds: they move with its limit."""
+    if limit is None:
+        return (10, 20, 21)
+    return tuple(sorted({limit // 4, limit // 2, limit // 2 + 1} - {0}))
+
+
+def assert_journal_sums_up(store: SqliteStore | RedisStore, program: Sequence[Step]) -> None:
+    """What was charged by the settlement journal is what the counters have spent."""
+    if any(step.name == "forget" for step in program):
+        return
+    charged: dict[Key, int] = defaultdict(int)
+    for change in store.settlements():
+        charged[change.key] += change.charged
+    for key, counter in store.counters():
+        assert charged.pop(key, 0) == counter.spent
+    assert not any(charged.values())
+
+
+def journal_of(store: SqliteStore | RedisStore) -> list[tuple[object, ...]]:
+    """The settlement journal without its times, which are each store's own."""
+    return sorted((c.reservation_id, c.kind, *c.key, *c[4:]) for c in store.settlements())

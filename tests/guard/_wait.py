@@ -8,9 +8,9 @@ from typing import Any
 PATIENCE_S = 10.0
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until `condition` holds. Fails the test if it does not within ten seconds."""
-    end = time.monotonic() + PATIENCE_S
+def until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    """Wait until `condition` holds. Fails the test if it does not in time."""
+    end = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.001)

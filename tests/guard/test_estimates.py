@@ -10,6 +10,7 @@ from spanledger import pricing
 from spanledger.guard import Estimate
 from spanledger.guard.estimates import ASSUMED_OUTPUT_TOKENS, estimate
 from spanledger.usage import Usage
+from spanledger.usage.media import Media
 
 AT_S = 1_795_176_000.0
 GPT_4O_WINDOW = 128_000
@@ -93,3 +94,33 @@ def test_no_call_within_the_estimate_costs_more_than_it(
     assert cost.nano_usd is not None
     assert found.cost_nano_usd is not None
     assert 0 <= cost.nano_usd <= found.cost_nano_usd
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "part", "tokens", "soft"),
+    [
+        ("gpt-4o", "openai", Media("image", 900_000), 1_445, False),
+        ("gpt-4o-mini", "azure.ai.openai", Media("image"), 48_169, False),
+        ("gpt-9-ultra", "openai", Media("image"), 24_600, False),
+        ("claude-sonnet-4-5", "aws.bedrock", Media("image"), 4_784, False),
+        ("gemini-2.0-flash", "gcp.gemini", Media("image"), 5_000, True),
+        ("gpt-4o", "openai", Media("audio", 16_000), 1_000, False),
+        ("gpt-4o", "openai", Media("audio"), 19_200, True),
+        ("gpt-4o", "openai", Media("file", 4_000), 1_000, True),
+        ("gpt-4o", "openai", Media("unseen"), 0, True),
+    ],
+)
+def test_what_is_no_text_has_a_bound_of_its_own_or_makes_the_estimate_soft(
+    model: str, provider: str, part: Media, tokens: int, soft: bool
+) -> None:
+    found = _estimate(model=model, provider=provider, media=(part,))
+    assert found.input_tokens == 100 + tokens
+    assert found.soft is soft
+    assert found.method == f"input:bytes+{part.kind} output:request"
+
+
+def test_a_request_for_a_dearer_service_class_reserves_its_price() -> None:
+    standard, priority = _estimate(), _estimate(service_tier="priority")
+    assert standard.cost_nano_usd is not None
+    assert priority.cost_nano_usd is not None
+    assert priority.cost_nano_usd > standard.cost_nano_usd

@@ -18,12 +18,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger, Shortage
-from spanledger.guard.stores import Grant, MemoryStore
+from spanledger.guard.stores import Grant, MemoryStore, SqliteStore
 from spanledger.guard.stores._redis_records import MAX_AMOUNT, MAX_LIMIT, counter_name
 from spanledger.guard.stores.redis import RedisStore
 from spanledger.testing.clock import TickingClock
 from tests._redis import RedisMissing, RedisServer, redis_server
-from tests.guard._store_programs import PROGRAMS, Runner, Step
+from tests.guard._store_programs import (
+    PROGRAMS,
+    Runner,
+    Step,
+    assert_journal_sums_up,
+    journal_of,
+)
 from tests.guard._wait import InThread, until
 
 A, B, RATE, BEFORE = Key("a", "", 0), Key("b", "", 0), Key("r", "u", 60), Key("r", "u", 0)
@@ -175,6 +181,7 @@ class _Program:
 
     def forget(self, rule: str, before: int) -> None:
         self.redis.forget(rule, before)
+        self.redis.flush(LONG_S)
         self.memory.forget(rule, before)
 
 
@@ -198,14 +205,19 @@ def test_any_program_has_the_same_answers_sums_and_crossings_as_in_memory(
 def test_the_programs_of_all_stores_run_as_in_memory(
     server: RedisServer, tmp_path_factory: pytest.TempPathFactory, program: list[Step]
 ) -> None:
-    """The programs that other stores are compared with, too."""
+    """The programs that other stores are compared with, too; and the journal is SQLite's."""
     store = _store(server, tmp_path_factory.getbasetemp() / "shared")
-    mine, other = Runner(store), Runner(MemoryStore())
+    file = SqliteStore(tmp_path_factory.mktemp("file") / "ledger.db")
+    mine = Runner(store, settle_down=lambda: store.flush(LONG_S))
+    memory, other = Runner(MemoryStore()), Runner(file, settle_down=file.flush)
     try:
-        assert mine.run(program) == other.run(program)
-        assert mine.crossed == other.crossed
+        assert mine.run(program) == memory.run(program) == other.run(program)
+        assert mine.crossed == memory.crossed == other.crossed
+        assert_journal_sums_up(store, program)
+        assert journal_of(store) == journal_of(file)
     finally:
         store.close()
+        file.close()
 
 
 @settings(max_examples=150, deadline=None)
@@ -605,6 +617,7 @@ def test_more_counters_than_a_page_are_listed_reset_and_forgotten(store: RedisSt
     assert store.reset("many", "7-3") == 1
     assert {counter.spent for _key, counter in store.counters("many")} == {0}
     store.forget("many", 5)
+    assert store.flush(LONG_S)
     assert len(store.counters("many")) == 600
     assert len(store.counters()) == 601
 

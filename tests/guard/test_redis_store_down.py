@@ -300,7 +300,7 @@ def test_a_server_that_was_flushed_is_refused_until_somebody_accepts_the_loss(
     assert _kind(other, "s", _demand(1)) == "held"
     server.command("FLUSHALL")
     for store in (one, other):
-        with pytest.raises(StoreUnavailable, match="accept_loss"):
+        with pytest.raises(StoreUnavailable, match="accept-loss"):
             _kind(store, "next", _demand(1))
     with pytest.raises(StoreUnavailable, match="came back empty"):
         one.read(A)
@@ -374,7 +374,7 @@ def test_a_server_without_an_append_only_file_is_warned_of(
         assert "appendonly" in caplog.text
         server.kill()
         server.start()
-        with pytest.raises(StoreUnavailable, match="accept_loss"):
+        with pytest.raises(StoreUnavailable, match="accept-loss"):
             _kind(store, "s", _demand(1))
         store._link.close()
 
@@ -490,3 +490,34 @@ def test_settlements_of_many_threads_all_reach_the_journal(
     _back(server, store)
     assert store.read(A) == Counter(spent=40)
     store.close()
+
+
+# --- a server without room -------------------------------------------------------------------
+
+
+def test_a_server_without_memory_refuses_and_gets_what_was_used_when_it_has_room(
+    tmp_path: Path,
+) -> None:
+    """With ``noeviction``, which the start-up check asks for: nothing is dropped, nothing opens."""
+    with _server(tmp_path, "--maxmemory-policy", "noeviction") as server:
+        store = _store(server, tmp_path)
+        assert _kind(store, "open", _demand(5)) == "held"
+        server.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreUnavailable, match=r"OutOfMemory|OOM"):
+            _kind(store, "next", _demand(5))
+        assert store.settle("open", lambda _: 3, estimated=True)
+        assert store.read(A) == Counter(reserved=5)
+        server.command("CONFIG", "SET", "maxmemory", "0")
+        until(lambda: _works(store))
+        assert store.flush(10.0)
+        until(lambda: store.read(A).spent == 3)
+        assert [change.estimated for change in store.settlements() if change.charged] == [True]
+        store.close()
+
+
+def _works(store: RedisStore) -> bool:
+    try:
+        _kind(store, "look", _demand(0))
+    except StoreUnavailable:
+        return False
+    return store.settle("look", lambda _: 0)

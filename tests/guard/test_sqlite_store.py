@@ -15,11 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from spanledger.guard import Budget, Spending
 from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger
 from spanledger.guard.stores import Grant, MemoryStore, SqliteStore, StoreUnavailable
 from spanledger.testing.clock import TickingClock
+from tests.guard._calls import call, guard
 from tests.guard._ledger_machine import LEASE_S, LedgerMachine
-from tests.guard._store_programs import TIMED_PROGRAMS, Runner, Step
+from tests.guard._store_programs import TIMED_PROGRAMS, Runner, Step, assert_journal_sums_up
 from tests.guard._wait import InThread, until
 
 A, B = Key("a", "", 0), Key("b", "", 0)
@@ -131,6 +133,7 @@ def test_a_random_program_gives_the_same_answers_and_sums_as_in_memory(program: 
             if step.name == "wait":
                 clock.advance(step.seconds)
         assert memory.crossed == file.crossed
+        assert_journal_sums_up(store, program)
         store.close()
 
 
@@ -221,6 +224,83 @@ def test_thousands_of_ended_windows_are_forgotten_in_small_steps(path: Path) -> 
     assert store.counters() == []
 
 
+@pytest.mark.parametrize("estimated", [True, False])
+def test_the_journal_says_whether_what_a_call_used_was_counted_by_us(
+    store: SqliteStore, estimated: bool
+) -> None:
+    """As the guard was told when it settled."""
+    held = guard(Budget("b", "tokens", 100), store=store)
+    held.settle(held.admit(call()).granted(), Spending(7, 0, estimated=estimated))
+    (change,) = store.settlements()
+    assert (change.charged, change.estimated) == (7, estimated)
+
+
+def test_to_ask_makes_no_ledger(path: Path) -> None:
+    """Where none was ever made, nothing is spent and no rule is kept."""
+    store = SqliteStore(path)
+    assert store.read(A) == Counter()
+    assert store.counters() == []
+    assert store.settlements() == []
+    assert store.rules() == store.forced() == {}
+    assert store.open_reservations() == 0
+    store.forget("a", 100)
+    assert store.flush()
+    assert list(path.parent.parent.iterdir()) == []
+
+
+#: What version 1 made.
+_VERSION_1 = """
+PRAGMA journal_mode=WAL;
+CREATE TABLE counters (
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
+    spent INTEGER NOT NULL, reserved INTEGER NOT NULL, told INTEGER NOT NULL,
+    PRIMARY KEY (rule, value, window_start)
+) WITHOUT ROWID;
+CREATE TABLE reservations (
+    id TEXT PRIMARY KEY, lease_until REAL NOT NULL, lease_s REAL NOT NULL, demands TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE swept (
+    id TEXT PRIMARY KEY, at REAL NOT NULL, demands TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE settlements (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL,
+    demands TEXT NOT NULL, charged TEXT NOT NULL, estimated INTEGER
+);
+CREATE TABLE crossings (
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL, mark INTEGER NOT NULL,
+    metric TEXT NOT NULL, spent INTEGER NOT NULL, at REAL NOT NULL,
+    claimed_until REAL NOT NULL, delivered_at REAL,
+    PRIMARY KEY (rule, value, window_start, mark)
+) WITHOUT ROWID;
+CREATE TABLE rules (name TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE forced (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES ('a', '', 0, 92, 3, 2), ('b', '', 0, 5, 0, 0);
+INSERT INTO crossings VALUES
+    ('a', '', 0, 80, 'tokens', 85, 1.0, 0.0, 1.0), ('a', '', 0, 90, 'tokens', 92, 2.0, 0.0, 2.0);
+INSERT INTO reservations VALUES
+    ('open', 9e9, 3600.0, '[[["a","",0],"tokens",100,3,[80,90,95],null,0]]');
+PRAGMA application_id=1397771335; PRAGMA user_version=1;
+"""
+
+
+def test_a_file_of_the_first_version_goes_on_with_its_sums_and_what_it_has_told(path: Path) -> None:
+    """A mark counts as told by its amount now, and did by its number."""
+    path.parent.mkdir(mode=0o700)
+    connection = sqlite3.connect(path)
+    connection.executescript(_VERSION_1)
+    connection.close()
+    store, told = SqliteStore(path), list[Crossing]()
+    store.on_crossed(told.append)
+    assert store.read(A) == Counter(spent=92, reserved=3, told=90)
+    assert store.read(B) == Counter(spent=5)
+    assert store.settle("open", lambda _: 4)
+    assert told == [Crossing(A, "tokens", 95, 96)]
+    store.close()
+    again = SqliteStore(path)
+    assert again.read(A) == Counter(spent=96, told=95)
+    again.close()
+
+
 def test_rules_and_forced_breakers_are_kept(path: Path) -> None:
     """For other processes, and the next start."""
     store = SqliteStore(path)
@@ -305,7 +385,7 @@ def test_the_file_is_in_the_mode_that_survives_a_killed_process(
     _reserve(store, "r", _demand(1))
     other = sqlite3.connect(path)
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._ask(lambda c: c.execute("PRAGMA synchronous").fetchone()) == (1,)
+    assert store._ask(lambda c: c.execute("PRAGMA synchronous").fetchone(), None) == (1,)
     other.close()
 
 

@@ -27,6 +27,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger" / "ledger.db"
 
 
+def _make(path: Path) -> None:
+    """A ledger file, with nothing in it."""
+    SqliteStore(path).put_rule("none", None)
+
+
 def _reserve(store: SqliteStore, rid: str, amount: int = 4) -> Grant:
     demand = Demand(A, "tokens", 100, amount)
     return store.reserve(rid, [demand], lease_s=600.0, max_wait_s=0.0)
@@ -287,7 +292,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(path: Path) -> N
 
 def test_a_file_of_a_newer_spanledger_is_refused(path: Path) -> None:
     """Its tables may mean something else."""
-    SqliteStore(path).read(A)
+    _make(path)
     other = sqlite3.connect(path)
     other.execute("PRAGMA user_version=99")
     other.close()
@@ -318,7 +323,7 @@ def test_a_file_that_may_only_be_read_is_refused(path: Path) -> None:
     """SQLite's own switch stands for the rights, which do not bind everybody."""
     store = SqliteStore(path)
     _reserve(store, "r")
-    store._ask(lambda c: c.execute("PRAGMA query_only=1"))
+    store._ask(lambda c: c.execute("PRAGMA query_only=1"), None)
     with pytest.raises(StoreUnavailable, match=r"readonly.*right to write"):
         _reserve(store, "next")
     # With a fresh connection, which has the right.
@@ -333,8 +338,8 @@ def test_a_full_disk_is_refused_and_settlements_are_charged_when_there_is_room(
     store = SqliteStore(path)
     for number in range(4):
         _reserve(store, f"r{number}")
-    pages = store._ask(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
-    store._ask(lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchone())
+    pages = store._ask(lambda c: c.execute("PRAGMA page_count").fetchone()[0], None)
+    store._ask(lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchone(), None)
 
     def full(*_args: object) -> int:
         raise OSError(28, "No space left on device")
@@ -358,7 +363,7 @@ def test_a_full_disk_is_refused_and_settlements_are_charged_when_there_is_room(
 
 def test_a_symbolic_link_is_refused(path: Path, tmp_path: Path) -> None:
     """It could be turned to another ledger."""
-    SqliteStore(path).read(A)
+    _make(path)
     link = tmp_path / "link.db"
     link.symlink_to(path)
     with pytest.raises(StoreUnavailable, match="symbolic link"):
@@ -371,13 +376,13 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
     shared.mkdir()
     shared.chmod(0o777)
     with pytest.raises(StoreUnavailable, match=r"0777.*directory of its own"):
-        SqliteStore(shared / "ledger.db").read(A)
+        _make(shared / "ledger.db")
     assert list(shared.iterdir()) == []
 
 
 def test_rights_of_others_are_taken_from_a_file_that_has_them(path: Path) -> None:
     """A copy that was made with another umask."""
-    SqliteStore(path).read(A)
+    _make(path)
     path.chmod(0o644)
     SqliteStore(path).read(A)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -421,7 +426,7 @@ def test_a_network_file_system_is_refused(
     mounts.write_text("22 1 254:1 / / rw - nfs4 server:/ rw\n")
     monkeypatch.setattr("spanledger.guard.stores._sqlite_place._MOUNTS", mounts)
     with pytest.raises(StoreUnavailable, match=r"nfs4.*Redis"):
-        SqliteStore(path).read(A)
+        _make(path)
     assert "nfs4" in NETWORK_FILE_SYSTEMS
 
 

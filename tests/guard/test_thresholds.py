@@ -219,3 +219,39 @@ def test_a_rule_that_is_gone_is_not_told() -> None:
     second = first.replaced(Policy((Budget("other", "calls", 5),)))
     assert second.settle(held, Spending(tokens=90, cost_nano_usd=0))
     assert events.seen == []
+
+
+def test_a_raised_limit_tells_its_own_marks_and_none_of_the_old_twice() -> None:
+    """All of 100 were told; of 200 those above 95; and each amount once."""
+    events = Events()
+    small = guard(HUNDRED, listeners=[events])
+    _spend(small, 96)
+    large = small.replaced(Policy((Budget("b", "tokens", 200),)))
+    for tokens in (50, 20, 20, 20):
+        _spend(large, tokens)
+    marks = [event.threshold.mark for event in events.seen if event.threshold]
+    assert marks == [80, 90, 95, 160, 180, 190]
+    assert len({event.id for event in events.seen}) == 6
+
+
+def test_a_limit_that_is_raised_in_the_midst_tells_of_each_amount_once() -> None:
+    """A mark below what was told already was passed long ago: it is not told."""
+    events = Events()
+    first = guard(HUNDRED, listeners=[events])
+    _spend(first, 92)
+    second = first.replaced(Policy((Budget("b", "tokens", 105),)))
+    _spend(second, 12)
+    marks = [event.threshold.mark for event in events.seen if event.threshold]
+    assert marks == [80, 90, 95, 100]
+
+
+def test_an_open_call_of_the_old_limit_tells_nothing_below_what_was_told() -> None:
+    """It carries the marks that it was admitted under."""
+    events = Events()
+    first = guard(HUNDRED, listeners=[events])
+    late = first.admit(call(tokens=0)).granted()
+    second = first.replaced(Policy((Budget("b", "tokens", 1000),)))
+    _spend(second, 800)
+    second.settle(late, Spending(tokens=1, cost_nano_usd=0))
+    marks = [event.threshold.mark for event in events.seen if event.threshold]
+    assert marks == [800]

@@ -106,6 +106,23 @@ def test_what_can_not_be_delivered_is_counted(
     assert webhook.failed == 1
 
 
+def test_no_secret_is_posted_or_logged(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither one in the text, nor the address: who knows it may post there."""
+    receiver.answers = [404]
+    webhook = Webhook(
+        f"{receiver.url}/T000/secret-path", clean=lambda text: text.replace("calls", "[cut]")
+    )
+    _refusing(webhook).admit(call())
+    assert webhook.flush(5)
+    (body,) = receiver.bodies
+    assert "calls" not in json.dumps(body)
+    assert "[cut]" in body["message"]
+    assert "127.0.0.1 refused an alert" in caplog.text
+    assert "secret-path" not in caplog.text
+
+
 def test_waits_are_not_alerts(receiver: Receiver) -> None:
     webhook = Webhook(receiver.url)
     webhook(GuardEvent("1", "waited", 0.0, call(), "allowed", waited_s=1.0))

@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+from functools import partial
 from typing import Any
 
 from spanledger import semconv
@@ -14,24 +15,29 @@ from spanledger.guard import (
     Guard,
     Reservation,
     Spending,
-    current,
+    ready,
+    ready_async,
 )
 from spanledger.guard.breaker import Outcome
 from spanledger.guard.estimates import UNBOUNDED, estimate
 from spanledger.guard.rules import TRACE_ID
 from spanledger.instrumentation import _reckoning, _spans
 from spanledger.instrumentation._call_span import CallSpan
-from spanledger.instrumentation._facts import Reply, Request, StreamReader, input_bytes
+from spanledger.instrumentation._content import Content, measure, recount
+from spanledger.instrumentation._facts import Reply, Request, StreamReader
 from spanledger.instrumentation._failures import Charge
 from spanledger.instrumentation._safely import refuse_where_limits_hold
 from spanledger.instrumentation._stream_limit import StreamLimit
 from spanledger.pricing import Cost
 from spanledger.track import Scope
 from spanledger.usage import Usage
+from spanledger.usage.tokens import count_text, encoding_name, load
 
 _log = logging.getLogger("spanledger.gate")
 
 _NO_ESTIMATE = Estimate(0, 0, None, "none")
+#: How an estimate was made goes without saying if it was made like this.
+_PLAIN = {"none", "input:bytes output:request"}
 
 
 class Admission:
@@ -56,7 +62,6 @@ class Admission:
 
     def _begin(self, request: Request, scope: Scope, now_ns: int) -> None:
         self.request = request
-        self._guard = current()
         self._scope = scope
         self._call_id = f"{random.getrandbits(128):032x}"
         self._started_ns = now_ns
@@ -69,6 +74,8 @@ class Admission:
     def admit(self) -> None:
         """Ask the guard for this attempt. Raises the refusal if there is no room."""
         try:
+            # The limits of now, also for a further attempt of a call that began under others.
+            self._guard = ready()
             decision = self._guard.admit(self._call())
         except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
             refuse_where_limits_hold(error)
@@ -78,6 +85,7 @@ class Admission:
     async def admit_async(self) -> None:
         """`admit` without blocking the event loop."""
         try:
+            self._guard = await ready_async()
             decision = await self._guard.admit_async(self._call())
         except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
             refuse_where_limits_hold(error)
@@ -91,30 +99,25 @@ class Admission:
             # Rules for each session count a run without one by its trace.
             trace_id = self._span.span.get_span_context().trace_id
             attributes = {**attributes, TRACE_ID: f"{trace_id:032x}"} if trace_id else attributes
+        first, refine = _NO_ESTIMATE, None
+        if self._guard.needs_tokens():
+            content = measure(request.body)
+            first = _estimate(request, content)
+            if encoding_name(request.model) is not None:
+                refine = partial(_closer, request, content)
         return Call(
             self._call_id,
             request.provider,
             request.model,
             request.operation,
-            self._estimate() if self._guard.needs_tokens() else _NO_ESTIMATE,
+            first,
             self._attempt,
             scope.session,
             scope.agents,
             scope.user,
             scope.tool,
             attributes,
-        )
-
-    def _estimate(self) -> Estimate:
-        request = self.request
-        return estimate(
-            provider=request.provider,
-            model=request.model,
-            operation=request.operation,
-            input_bytes=input_bytes(request.body),
-            max_output_tokens=request.max_output_tokens,
-            choices=request.choices,
-            at=time.time(),
+            refine=refine,
         )
 
     def _decided(self, decision: Decision) -> None:
@@ -165,6 +168,9 @@ class Admission:
         attributes[semconv.BILLING] = "call" if self._sent else "unsent"
         if self._attempt > 1:
             attributes[semconv.CALL_ATTEMPT] = self._attempt
+        decision = self._decision
+        if decision is not None and decision.call.estimate.method not in _PLAIN:
+            attributes[semconv.GUARD_ESTIMATE] = decision.call.estimate.method
         return attributes
 
     def _refused_record(self) -> dict[str, Any]:
@@ -174,3 +180,29 @@ class Admission:
         """
         billing = "refused" if self._attempt == 1 else "container"
         return {semconv.BILLING: billing, semconv.CALL_ID: self._call_id}
+
+
+def _estimate(request: Request, content: Content, counted: str = "bytes") -> Estimate:
+    tier = request.body.get("service_tier")
+    return estimate(
+        provider=request.provider,
+        model=request.model,
+        operation=request.operation,
+        input_bytes=content.text_bytes,
+        max_output_tokens=request.max_output_tokens,
+        choices=request.choices,
+        at=time.time(),
+        media=content.media,
+        service_tier=tier if isinstance(tier, str) else None,
+        counted=counted,
+        output=request.output,
+    )
+
+
+def _closer(request: Request, content: Content) -> Estimate:
+    """The estimate with texts counted in the model's own encoding, if that is at hand."""
+    model = request.model
+    if not load(model):
+        return _estimate(request, content)
+    tokens = recount(request.body, content, lambda text: count_text(text, model).tokens)
+    return _estimate(request, content._replace(text_bytes=tokens), "tiktoken")

@@ -1,12 +1,13 @@
 """What the gate knows of a request and of its answer, whatever the client library. Pure."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
 
 from spanledger.usage import MISSING, Usage
+from spanledger.usage.media import Media
 
-#: Tokens that providers add around each message and tool (role markers, separators).
-FRAMING_TOKENS = 16
+Output = Literal["text", "image", "audio"]
+"""What a model makes. The length of a picture or of speech follows from the request."""
 
 
 class Request(NamedTuple):
@@ -20,6 +21,18 @@ class Request(NamedTuple):
     max_output_tokens: int | None = None
     choices: int = 1
     server_address: str = ""
+    output: Output = "text"
+
+
+class ReportedFailure(Exception):
+    """A failure that came as an answer, with status 200: nobody raises it.
+
+    `code` is the provider's word for it.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
 
 
 class Reply(NamedTuple):
@@ -31,6 +44,10 @@ class Reply(NamedTuple):
     finish_reasons: tuple[str, ...] = ()
     text: str = ""
     """Text of the answer; filled only if the usage is missing and must be estimated."""
+    failure: ReportedFailure | None = None
+    """What the provider said went wrong, where it did not say so by an HTTP status."""
+    unfinished: bool = False
+    """The answer only says that the provider works on; a later one has the usage."""
 
 
 class StreamReader(Protocol):
@@ -51,80 +68,50 @@ class StreamReader(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """How one endpoint of one client library is read."""
+class Answers(Protocol):
+    """How the answers of one endpoint are read."""
+
+    def read_reply(self, reply: Any) -> Reply:
+        """A whole answer."""
+        ...
+
+    def stream_reader(self) -> StreamReader:
+        """A reader for one stream."""
+        ...
+
+
+class Asked(NamedTuple):
+    """What a request asks for. The output limit is for each of its choices."""
+
+    model: str
+    max_output_tokens: int | None = None
+    choices: int = 1
+    output: Output = "text"
+
+
+class Dialect(Answers, Protocol):
+    """How one endpoint of one client library is read, requests and answers.
+
+    A change of a body is None where nothing need change.
+    """
 
     operation: str
 
-    def read_request(self, body: Mapping[str, Any]) -> tuple[str, int | None, int]:
-        """Model, output limit for each choice, number of choices."""
+    def read_request(self, body: Mapping[str, Any]) -> Asked:
+        """What is asked for."""
         ...
 
-    def read_reply(self, reply: Any) -> Reply: ...
+    def with_usage(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The body of a stream, changed to ask for its usage."""
+        return None
 
-    def stream_reader(self) -> StreamReader: ...
+    def with_output_limit(self, body: Mapping[str, Any], limit: int) -> dict[str, Any] | None:
+        """The body with an output limit, if it has none and may have one."""
+        return None
 
-
-#: Keys of request bodies that hold what the model reads.
-_CONTENT_KEYS = frozenset(
-    {"messages", "input", "prompt", "system", "instructions", "tools", "functions",
-     "response_format", "text", "tool_choice"}
-)  # fmt: skip
-
-
-def request_text(body: Mapping[str, Any]) -> str:
-    """All texts of a request, one below the other."""
-    return "\n".join(_texts([body[key] for key in _CONTENT_KEYS & body.keys()]))
-
-
-def input_bytes(body: Mapping[str, Any]) -> int:
-    """Upper bound of the input's tokens: bytes of all texts and numbers, plus framing."""
-    return sum([_size(body[key]) + FRAMING_TOKENS for key in body if key in _CONTENT_KEYS])
-
-
-def _size(value: Any) -> int:
-    # Exact types first: asking whether a dict is a `Mapping` costs more than adding its sizes.
-    kind = type(value)
-    if kind is str:
-        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    if kind is list:
-        return sum(map(_size, value))
-    if kind is dict:
-        size = FRAMING_TOKENS
-        for key, item in value.items():
-            # Most of a request is plain text in dicts: said here, it saves two calls a field.
-            size += len(key) if type(key) is str and key.isascii() else _size(key)
-            size += len(item) if type(item) is str and item.isascii() else _size(item)
-        return size
-    return _size_of_other(value)
-
-
-def _size_of_other(value: Any) -> int:
-    if value is None or isinstance(value, bool):
-        return 5
-    if isinstance(value, (int, float)):
-        return len(repr(value))
-    if isinstance(value, str):
-        return _size(str(value))
-    if isinstance(value, Mapping):
-        return _size(dict(value))
-    if isinstance(value, (tuple, set, frozenset)):
-        return _size(list(value))
-    # A client's own model object: its fields are what is sent.
-    return _size(vars(value)) if hasattr(value, "__dict__") else FRAMING_TOKENS
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
-    elif hasattr(value, "__dict__"):
-        yield from _texts(vars(value))
+    def uploaded(self, name: str, size: int) -> Media | None:
+        """What a file counts as that is sent under a name; None if the model does not read it."""
+        return Media("file", size)
 
 
 def get(value: Any, name: str) -> Any:

@@ -8,9 +8,11 @@ import asyncio
 
 from spanledger import pricing
 from spanledger.guard import Spending
-from spanledger.instrumentation._facts import Reply, Request, request_text
+from spanledger.instrumentation._content import measure, text_of
+from spanledger.instrumentation._facts import Reply, Request
 from spanledger.instrumentation._failures import Charge
 from spanledger.usage import MISSING, Usage
+from spanledger.usage.media import media_bound
 from spanledger.usage.tokens import count_text
 
 #: The usage of an attempt that is not charged for tokens.
@@ -34,6 +36,8 @@ def charged_usage(
 def _estimated(
     request: Request, reply: Reply, streamed: list[str] | None, *, answered: bool
 ) -> Usage:
+    if request.output != "text" and request.operation == "generate_content":
+        return _made(request)
     model, load = request.model, not _on_event_loop()
     text = reply.text or "".join(streamed or ())
     output = count_text(text, model, load=load).tokens if text else 0
@@ -48,10 +52,30 @@ def _estimated(
             cache_write_1h_tokens=known.cache_write_1h_tokens,
             source="estimated",
         )
-    if answered and streamed is None and not text:
+    if answered and streamed is None and not text and request.operation != "embeddings":
         return MISSING
-    sent = count_text(request_text(request.body), model, load=load).tokens
-    return Usage(input_tokens=sent, output_tokens=output, source="estimated")
+    return Usage(input_tokens=_sent(request), output_tokens=output, source="estimated")
+
+
+def _made(request: Request) -> Usage:
+    """The usage of a picture or of speech: no answer shows its tokens, the request does."""
+    if request.max_output_tokens is None:
+        return MISSING
+    tokens = request.max_output_tokens * request.choices
+    return Usage(
+        input_tokens=_sent(request),
+        output_tokens=tokens,
+        output_audio_tokens=tokens if request.output == "audio" else 0,
+        output_image_tokens=tokens if request.output == "image" else 0,
+        source="estimated",
+    )
+
+
+def _sent(request: Request) -> int:
+    """What went in, counted by us."""
+    body, model, load = request.body, request.model, not _on_event_loop()
+    media = (media_bound(part, request.provider, model) for part in measure(body).media)
+    return count_text(text_of(body), model, load=load).tokens + sum(m.tokens for m in media)
 
 
 def price(request: Request, model: str | None, usage: Usage, at_s: float) -> pricing.Cost:
@@ -68,7 +92,8 @@ def price(request: Request, model: str | None, usage: Usage, at_s: float) -> pri
 
 def spending(usage: Usage, cost: pricing.Cost) -> Spending:
     """What the ledger is told."""
-    return Spending(None if usage.source == "missing" else usage.total_tokens, cost.nano_usd)
+    tokens = None if usage.source == "missing" else usage.total_tokens
+    return Spending(tokens, cost.nano_usd, estimated=usage.source != "provider")
 
 
 def _on_event_loop() -> bool:

@@ -9,10 +9,11 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -23,23 +24,29 @@ from spanledger.config import (
     Document,
     Settings,
     default_data_dir,
-    find_file,
     load_settings,
-    read_document,
 )
-from spanledger.instrumentation import _hooks
+from spanledger.guard.policy_file import PolicyFile
+from spanledger.guard.reloading import Reloader
+from spanledger.instrumentation import _context_carry, _hooks
+from spanledger.instrumentation._export_options import export_options
 from spanledger.instrumentation._options import options
-from spanledger.processors import providers, span_end
+from spanledger.processors import errors, providers, span_end
 from spanledger.processors.attribution import AttributionProcessor
 from spanledger.processors.clean import Cleaner
 from spanledger.processors.endpoint import endpoint_of
 from spanledger.processors.enforcement import EnforcementProcessor
-from spanledger.processors.export import Exporter, ExportOptions, ExportProcessor
+from spanledger.processors.export import Exporter, ExportProcessor
 from spanledger.processors.guard_events import GuardEventRecorder
 from spanledger.processors.metrics import DecisionCounter, observe_books
-from spanledger.processors.redaction import AllowList, redactor, secrets_of
+from spanledger.processors.redact.lazy import Redaction, check_redaction
+from spanledger.processors.redaction import AllowList, Names
 from spanledger.processors.superseded import supersede
 from spanledger.processors.transport import transport_to
+from spanledger.track import Capture, arrive_by, use_baggage, use_capture, use_reporter
+
+if TYPE_CHECKING:
+    from spanledger.processors.script_context import ScriptContext
 
 _log = logging.getLogger("spanledger.boot")
 _OURS = (AttributionProcessor, EnforcementProcessor, ExportProcessor)
@@ -55,12 +62,17 @@ class Installation:
 
     settings: Settings
     policy: guard.Policy
+    redact: Redaction
+    """Cuts secrets out of what leaves the process."""
     config_error: ConfigError | None = None
     store: guard.Store | None = None
     endpoint: str = ""
     exporter: Exporter | None = None
     superseded: list[str] = field(default_factory=list)
     """Addresses of stock exporters that ours replaced."""
+    file: PolicyFile | None = None
+    """Where the rules come from; None if `install` was given a policy."""
+    webhooks: list[guard.Listener] = field(default_factory=list)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send what waits; True if nothing is left."""
@@ -129,19 +141,31 @@ def _install(
     environ: dict[str, str], overrides: Mapping[str, Any] | None, policy: guard.Policy | None
 ) -> None:
     global _installation
-    made = _configure(environ, overrides, policy)
+    configure = partial(_configure, environ, overrides, policy)
+    made = configure()
     if not made.settings.guard.enabled:
         _log.info("Spanledger is switched off (SPANLEDGER_ENABLED=false)")
         return
-    _start_guard(made)
-    options.include_usage = made.settings.gate.include_usage
-    options.default_max_output_tokens = made.settings.guard.default_max_output_tokens
+    _start_guard(made, configure, [partial(guard.log_event, clean=made.redact.cut)])
     _hooks.watch_imports()
+    _carry_context(made.settings, environ)
     # From here on calls are guarded; what follows is telemetry.
     _installation = made
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
         _try_telemetry(made, environ)
     _announce(made)
+
+
+def _carry_context(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Whom work belongs to follows it into threads and processes; limits need that, not spans."""
+    content = settings.export.content != "off"
+    use_capture(Capture(content, settings.export.content_chars))
+    use_baggage(settings.export.baggage)
+    try:
+        _context_carry.install(environ)
+        arrive_by(environ)
+    except Exception:  # noqa: BLE001 - calls are limited all the same
+        _log.exception("Context can't be handed to threads and processes")
 
 
 def _try_telemetry(made: Installation, environ: dict[str, str]) -> None:
@@ -155,15 +179,18 @@ def _configure(
     environ: dict[str, str], overrides: Mapping[str, Any] | None, policy: guard.Policy | None
 ) -> Installation:
     """Settings and policy; an error in either is kept, and decides later what happens."""
-    document, error = Document(), None
+    error = None
     settings = Settings()
-    rules = policy or guard.Policy()
+    rules = guard.Policy() if policy is None else policy
     store: guard.Store | None = None
+    file = PolicyFile(environ, Path.cwd(), overrides)
     try:
-        document = read_document(find_file(environ, Path.cwd()))
+        document = file.document()
         settings = load_settings(document, environ=environ, overrides=overrides)
+        check_redaction(settings.redaction, environ, document)
         if policy is None:
             rules = guard.read_policy(document, settings.budget)
+        file.accept()
         if settings.pricing.overrides is not None:
             _use_prices(settings.pricing.overrides)
         store = guard.open_store(
@@ -172,7 +199,9 @@ def _configure(
     except ConfigError as failure:
         error = failure
         settings = _settings_in_spite_of_error(environ, overrides)
-    return Installation(settings, rules, error, store)
+    redact = Redaction(settings.redaction, environ)
+    rules_file = file if policy is None else None
+    return Installation(settings, rules, redact, error, store, file=rules_file)
 
 
 def _settings_in_spite_of_error(
@@ -198,25 +227,52 @@ def _use_prices(path: Path) -> None:
         raise ConfigError(str(failure), key="pricing.overrides") from failure
 
 
-def _start_guard(made: Installation) -> None:
-    error = made.config_error
-    if error is not None and made.settings.guard.on_invalid_policy == "warn":
+def _start_guard(
+    made: Installation, configure: Callable[[], Installation], listeners: Sequence[guard.Listener]
+) -> None:
+    error, settings = made.config_error, made.settings
+    restart = None if error is None else partial(_try_again, made, configure)
+    if error is not None and settings.guard.on_invalid_policy == "warn":
         _log.error("%s Calls are NOT limited (SPANLEDGER_ON_INVALID_POLICY=warn).", error)
         error = None
     elif error is not None:
         _log.error("%s Every call is refused until it is mended.", error)
-    guard.use(
-        guard.Guard(
-            made.policy,
-            settings=made.settings.guard,
-            store=made.store,
-            listeners=(guard.log_event, *_webhooks(made.settings.alerts)),
-            policy_error=error,
-        )
+    made.webhooks = _webhooks(settings.alerts, made.redact.cut)
+    new = guard.Guard(
+        made.policy,
+        settings=settings.guard,
+        store=made.store,
+        listeners=(*listeners, *made.webhooks),
+        policy_error=error,
     )
+    new.follow(Reloader(made.policy, new.store, settings.guard, file=made.file, restart=restart))
+    guard.use(new)
+    options.include_usage = settings.gate.include_usage
+    options.default_max_output_tokens = settings.guard.default_max_output_tokens
 
 
-def _webhooks(alerts: AlertSettings) -> list[guard.Listener]:
+def _try_again(made: Installation, configure: Callable[[], Installation]) -> ConfigError | None:
+    """The configuration could not be used at the start: maybe it was mended. What is wrong now.
+
+    Guard and ledger begin as that says; where telemetry goes stays as it is.
+    """
+    again = configure()
+    if str(again.config_error) == str(made.config_error):
+        return again.config_error
+    with _lock:
+        if _installation is made:
+            listeners = [each for each in guard.current().listeners if each not in made.webhooks]
+            made.settings, made.policy, made.store = again.settings, again.policy, again.store
+            made.config_error = again.config_error
+            if again.settings.guard.enabled:
+                _start_guard(made, configure, listeners)
+                _announce(made)
+            else:
+                guard.use(guard.Guard())
+    return again.config_error
+
+
+def _webhooks(alerts: AlertSettings, clean: Callable[[str], str]) -> list[guard.Listener]:
     """The listeners that post events. An address of no use is said and left out."""
     if not (alerts.webhook or alerts.slack):
         return []
@@ -225,9 +281,9 @@ def _webhooks(alerts: AlertSettings) -> list[guard.Listener]:
     made: list[guard.Listener] = []
     try:
         if alerts.webhook:
-            made.append(Webhook(alerts.webhook))
+            made.append(Webhook(alerts.webhook, clean=clean))
         if alerts.slack:
-            made.append(Webhook(alerts.slack, style="slack"))
+            made.append(Webhook(alerts.slack, style="slack", clean=clean))
     except ValueError as error:
         _log.error("Alerts are not posted: %s", error)
     return made
@@ -235,6 +291,7 @@ def _webhooks(alerts: AlertSettings) -> list[guard.Listener]:
 
 def _start_telemetry(made: Installation, environ: dict[str, str]) -> None:
     span_end.install()
+    _collect_errors(made.settings, made.redact.cut)
     export = made.settings.export
     if export.mode != "off":
         made.endpoint = endpoint_of(export.endpoint, environ)
@@ -253,19 +310,44 @@ def _start_telemetry(made: Installation, environ: dict[str, str]) -> None:
         equip(provider)
 
 
+def _collect_errors(settings: Settings, redact: Callable[[str], str]) -> None:
+    """What is reported by hand is collected in any case; the rest if it is wanted."""
+    wanted, content = settings.errors, settings.export.content == "full"
+    shown = errors.ErrorOptions(locals=wanted.locals, source=wanted.source, content=content)
+    recorder = errors.ErrorRecorder(redact, shown)
+    use_reporter(recorder)
+    errors.use(recorder if wanted.context else None)
+
+
+def _script_context(
+    settings: Settings, redact: Callable[[str], str]
+) -> Callable[[], Mapping[str, Any]]:
+    """Facts of the process, read (and the code for it loaded) when the first batch is sent."""
+    if not settings.script.context:
+        return dict
+
+    @cache
+    def context() -> "ScriptContext":
+        from spanledger.processors.script_context import ScriptContext
+
+        content = settings.export.content == "full"
+        return ScriptContext(redact, settings.script.environ, content=content)
+
+    def facts() -> Mapping[str, Any]:
+        return context()()
+
+    return facts
+
+
 def _exporter(made: Installation, environ: dict[str, str]) -> Exporter:
-    export = made.settings.export
-    allow = AllowList(content=export.content, extra=export.allow)
+    export, redaction, redact = made.settings.export, made.settings.redaction, made.redact
+    allow = AllowList(content=export.content, extra=export.allow, deny=redaction.deny)
+    script = _script_context(made.settings, redact)
     return Exporter(
         lambda: transport_to(made.endpoint, environ),
-        Cleaner(allow, redactor(secrets_of(environ))),
-        ExportOptions(
-            queue_size=export.queue_size,
-            interval_s=export.interval_s,
-            timeout_s=export.timeout_s,
-            shutdown_timeout_s=export.shutdown_timeout_s,
-        ),
-        _resource_attributes,
+        Cleaner(allow, redact, script, Names(redaction.keep)),
+        export_options(made.settings, made.endpoint, environ),
+        lambda: {**script(), **_resource_attributes()},
     )
 
 
@@ -291,11 +373,11 @@ def _announce(made: Installation) -> None:
     if made.config_error is not None:
         return
     if made.policy:
-        names = ", ".join(budget.name for budget in made.policy.budgets)
-        _log.info("Spanledger holds %d budgets: %s", len(made.policy.budgets), names)
+        names = list(made.policy.names())
+        _log.info("Spanledger holds %d rules: %s", len(names), ", ".join(names))
     else:
         _log.warning(
-            "Spanledger meters only: no budget is set. Write one into spanledger.toml or set "
+            "Spanledger meters only: no limit is set. Write a budget into spanledger.toml or set "
             "SPANLEDGER_BUDGET_USD."
         )
 
@@ -306,9 +388,14 @@ def uninstall() -> None:
     with _lock:
         made, _installation = _installation, None
         _hooks.unwatch()
+        _context_carry.uninstall()
+        use_capture(Capture())
+        use_baggage(False)
         providers.forget_new_providers()
         providers.make_missing(False)
         span_end.uninstall()
+        errors.use(None)
+        use_reporter(None)
         if made is not None and made.exporter is not None:
             atexit.unregister(made.exporter.shutdown)
             made.exporter.shutdown()

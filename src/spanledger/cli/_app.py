@@ -15,7 +15,8 @@ from spanledger.cli._errors import CliError, known_errors
 DEBUG_VARIABLE = "SPANLEDGER_DEBUG"
 #: In the order in which people meet them.
 COMMANDS = (
-    "demo", "up", "down", "status", "migrate", "report", "trace", "doctor", "prices", "run",
+    "demo", "up", "down", "status", "migrate", "report", "trace", "budget", "rate-limit", "breaker",
+    "guard", "doctor", "prices", "run",
 )  # fmt: skip
 _INTERRUPTED = 130
 
@@ -33,7 +34,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"spanledger.cli.commands.{cmd_name}")
+        module = import_module(f"spanledger.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

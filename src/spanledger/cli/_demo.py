@@ -24,6 +24,7 @@ from spanledger.warehouse import Warehouse, connect
 AGENT_DIR: Final = Path(__file__).with_name("demo_agent")
 #: Settings of the user's own setup would change what the demo shows.
 _CLEARED: Final = ("OTEL_", "SPANLEDGER_", "OPENAI_", "ANTHROPIC_")
+_SCRATCH: Final = "spanledger-demo-"
 _KEPT: Final = "SPANLEDGER_DEBUG"
 _AGENT_TIMEOUT_S: Final = 45.0
 _ARRIVAL_TIMEOUT_S: Final = 10.0
@@ -69,7 +70,7 @@ def stack_for_demo(data_dir: Path | None, *, keep: bool) -> Iterator[stack.Stack
             yield info
     else:
         with (
-            tempfile.TemporaryDirectory(prefix="spanledger-demo-") as scratch,
+            tempfile.TemporaryDirectory(prefix=_SCRATCH) as scratch,
             _stopped_afterwards(Path(scratch) / "data") as info,
         ):
             yield info
@@ -99,17 +100,20 @@ def run_agent(info: stack.StackInfo) -> Ran:
     """
     session = f"demo-{uuid.uuid4().hex[:8]}"
     begin = time.monotonic()
-    with MockProvider() as provider:
+    with MockProvider() as provider, tempfile.TemporaryDirectory(prefix=_SCRATCH) as scratch:
         provider.enqueue(*CONVERSATION)
-        output = _run(session, agent_environment(os.environ, info.otlp_endpoint, provider))
+        environ = agent_environment(
+            os.environ, info.otlp_endpoint, provider, Path(scratch) / "data"
+        )
+        output = _run(session, environ)
         requests = tuple(provider.requests)
     return Ran(session, output, requests, time.monotonic() - begin)
 
 
 def agent_environment(
-    environ: Mapping[str, str], otlp_endpoint: str, provider: MockProvider
+    environ: Mapping[str, str], otlp_endpoint: str, provider: MockProvider, data_dir: Path
 ) -> dict[str, str]:
-    """The agent's environment: the mock providers, the stack, and the example's own limits."""
+    """The agent's environment: the mock providers, the stack, the example's limits and ledger."""
     kept = {
         name: value
         for name, value in environ.items()
@@ -128,6 +132,8 @@ def agent_environment(
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "SPANLEDGER_POLICY": str(AGENT_DIR / "spanledger.toml"),
+        # The demo is nobody's spending: it leaves the user's ledger alone.
+        "SPANLEDGER_DATA_DIR": str(data_dir),
     }
 
 

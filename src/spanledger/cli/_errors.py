@@ -10,8 +10,17 @@ class CliError(Exception):
 def known_errors() -> tuple[type[Exception], ...]:
     """Errors of the rooms below whose text is one sentence for people."""
     from spanledger.config import ConfigError
+    from spanledger.guard import AdminError, StoreUnavailable
     from spanledger.pricing import PricesFileError
     from spanledger.stack import StackError
     from spanledger.warehouse import WarehouseError
 
-    return (CliError, ConfigError, PricesFileError, StackError, WarehouseError)
+    return (
+        CliError,
+        AdminError,
+        ConfigError,
+        PricesFileError,
+        StackError,
+        StoreUnavailable,
+        WarehouseError,
+    )

@@ -18,7 +18,7 @@ _HEAD = """\
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed, or what was asked about is in a bad state (`status`, `doctor`) |
+| 1 | failed, or what was asked about is in a bad state (`status`, `doctor`, `guard explain`) |
 | 2 | wrong usage |
 | 130 | interrupted |
 

@@ -17,7 +17,7 @@ from spanledger.config.settings import (
 )
 
 #: Tables of the file that hold rules; the guard reads them.
-RULE_TABLES = ("budgets", "rate_limits", "breakers", "loops", "ceilings")
+RULE_TABLES = ("budgets", "rate_limits", "breakers", "loops", "ceilings", "drifts")
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}

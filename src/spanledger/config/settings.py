@@ -32,6 +32,12 @@ class GuardSettings:
         env="SPANLEDGER_ON_INVALID_POLICY",
         doc="A policy that can't be read refuses every call, or only warns.",
     )
+    reload_s: float = _setting(
+        2.0,
+        env="SPANLEDGER_RELOAD_S",
+        doc="Rules that changed, in the file or at run time, hold within about so many seconds; "
+        "0: only those of the start.",
+    )
     on_contention: OnContention = _setting(
         "wait",
         env="SPANLEDGER_ON_CONTENTION",
@@ -41,10 +47,10 @@ class GuardSettings:
         30.0, env="SPANLEDGER_MAX_WAIT_S", doc="Longest wait on contention, in seconds."
     )
     store: str = _setting(
-        "memory",
+        "sqlite",
         env="SPANLEDGER_STORE",
-        doc="Where the ledger is kept: `memory` (this process only), `sqlite` (a file in the data "
-        "directory, for all processes of a host), `sqlite:PATH`, or `redis://HOST:PORT/DB`.",
+        doc="Where the ledger is kept: `sqlite` (a file in the data directory, for all processes "
+        "of a host), `sqlite:PATH`, `memory` (this process only), or `redis://HOST:PORT/DB`.",
     )
     on_store_down: OnStoreDown = _setting(
         "fail_closed",
@@ -56,6 +62,12 @@ class GuardSettings:
         1.0,
         env="SPANLEDGER_STORE_SHARE",
         doc="That share: 1 divided by the number of processes.",
+    )
+    max_values: int = _setting(
+        100_000,
+        env="SPANLEDGER_MAX_VALUES",
+        doc="In memory: counters (users, sessions, …) of one rule in one window. Further values "
+        "share one counter and its limit.",
     )
     lease_s: float = _setting(
         3600.0,
@@ -138,13 +150,45 @@ class ExportSettings:
         env="SPANLEDGER_CONTENT",
         doc="Prompts, arguments and results: not recorded, recorded for actions, or in full.",
     )
+    content_chars: int = _setting(
+        4000,
+        env="SPANLEDGER_CONTENT_CHARS",
+        doc="Where tools of `track` record arguments and results: characters of each.",
+    )
+    baggage: bool = _setting(
+        False,
+        env="SPANLEDGER_BAGGAGE",
+        doc="Session, agent and user go into W3C baggage too, and so to every service that an "
+        "instrumented client calls, model providers among them.",
+    )
     allow: tuple[str, ...] = _setting(
         (),
         env="SPANLEDGER_EXPORT_ALLOW",
         doc="More attributes to let through: names, or prefixes that end in `*`.",
     )
     queue_size: int = _setting(
-        8192, env="SPANLEDGER_EXPORT_QUEUE_SIZE", doc="Spans and records kept in memory to be sent."
+        8192,
+        env="SPANLEDGER_EXPORT_QUEUE_SIZE",
+        doc="Spans and records kept in memory until they are spooled or sent.",
+    )
+    queue_max_mb: int = _setting(
+        64, env="SPANLEDGER_EXPORT_QUEUE_MAX_MB", doc="How much memory these may take, in MB."
+    )
+    spool: bool = _setting(
+        True,
+        env="SPANLEDGER_SPOOL",
+        doc="What can't be sent yet waits on disk, outlives the process and is sent by the next; "
+        "`false`: it waits in memory only.",
+    )
+    spool_dir: Path | None = _setting(
+        None,
+        env="SPANLEDGER_SPOOL_DIR",
+        doc="Folder of the spool, on a local disk. Default: `spool` in the data directory.",
+    )
+    spool_max_mb: int = _setting(
+        256,
+        env="SPANLEDGER_SPOOL_MAX_MB",
+        doc="How much disk the spool may take, of all processes together, in MB. The oldest goes.",
     )
     interval_s: float = _setting(
         1.0,
@@ -158,6 +202,99 @@ class ExportSettings:
         5.0,
         env="SPANLEDGER_SHUTDOWN_TIMEOUT_S",
         doc="Longest time that the end of the process waits for unsent telemetry, in seconds.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionSettings:
+    """What is cut out of everything that leaves the process; see `docs/redaction.md`."""
+
+    off: tuple[str, ...] = _setting(
+        (), env="SPANLEDGER_REDACTION_OFF", doc="Classes of secrets that are not looked for."
+    )
+    on: tuple[str, ...] = _setting(
+        (),
+        env="SPANLEDGER_REDACTION_ON",
+        doc="Classes that are looked for only if they are named here: `credit-card`.",
+    )
+    patterns: tuple[str, ...] = _setting(
+        (),
+        env="SPANLEDGER_REDACTION_PATTERNS",
+        doc="Patterns of your own, each `name: expression`; no repetition without an upper bound. "
+        "In the environment they can't hold commas.",
+    )
+    deny: tuple[str, ...] = _setting(
+        (),
+        env="SPANLEDGER_REDACTION_DENY",
+        doc="Attributes that never leave: names, or prefixes that end in `*`.",
+    )
+    keep: tuple[str, ...] = _setting(
+        (),
+        env="SPANLEDGER_REDACTION_KEEP",
+        doc="Attributes that leave as they are: names, or prefixes that end in `*`.",
+    )
+    hook: str | None = _setting(
+        None,
+        env="SPANLEDGER_REDACTION_HOOK",
+        doc="`package.module:function` of your own, from text to text, for every text. "
+        "If it fails, the text is dropped.",
+    )
+    pii: bool = _setting(
+        False,
+        env="SPANLEDGER_REDACTION_PII",
+        doc="Personal data is cut out too, by Presidio; needs `pip install 'spanledger[pii]'`.",
+    )
+    pii_entities: tuple[str, ...] = _setting(
+        ("EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN"),
+        env="SPANLEDGER_REDACTION_PII_ENTITIES",
+        doc="Kinds of personal data, by Presidio's names; `PERSON` and `LOCATION` need a model.",
+    )
+    pii_language: str = _setting(
+        "en", env="SPANLEDGER_REDACTION_PII_LANGUAGE", doc="Language of the texts."
+    )
+    pii_model: str | None = _setting(
+        None,
+        env="SPANLEDGER_REDACTION_PII_MODEL",
+        doc="Installed spaCy model, or its folder, that knows names of people and places.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSettings:
+    """What is collected when something fails."""
+
+    context: bool = _setting(
+        True,
+        env="SPANLEDGER_ERROR_CONTEXT",
+        doc="Exception chain, source, variables, the operations before and the use of resources "
+        "go to the span that fails.",
+    )
+    locals: bool = _setting(
+        True,
+        env="SPANLEDGER_ERROR_LOCALS",
+        doc="Local variables of the application's own frames, bounded and without secrets.",
+    )
+    source: bool = _setting(
+        True,
+        env="SPANLEDGER_ERROR_SOURCE",
+        doc="Lines of source around the failure, of the application's own frames.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptSettings:
+    """What is told of the program that runs."""
+
+    context: bool = _setting(
+        True,
+        env="SPANLEDGER_SCRIPT_CONTEXT",
+        doc="Script, arguments without secrets, git revision, versions and host go to the "
+        "resource of every span.",
+    )
+    environ: tuple[str, ...] = _setting(
+        (),
+        env="SPANLEDGER_SCRIPT_ENVIRON",
+        doc="Environment variables that are recorded too, by name.",
     )
 
 
@@ -197,6 +334,9 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     pricing: PricingSettings = field(default_factory=PricingSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
+    errors: ErrorSettings = field(default_factory=ErrorSettings)
+    script: ScriptSettings = field(default_factory=ScriptSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
 
@@ -210,6 +350,9 @@ SECTIONS: dict[str, type[Any]] = {
     "gate": GateSettings,
     "pricing": PricingSettings,
     "export": ExportSettings,
+    "redaction": RedactionSettings,
+    "errors": ErrorSettings,
+    "script": ScriptSettings,
     "alerts": AlertSettings,
     "warehouse": WarehouseSettings,
 }
@@ -244,4 +387,6 @@ def _show(default: object) -> str:
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
-    return "none" if default == () else f"`{default}`"
+    if isinstance(default, tuple):
+        return ", ".join(f"`{value}`" for value in default) or "none"
+    return f"`{default}`"

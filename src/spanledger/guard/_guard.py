@@ -1,23 +1,22 @@
 """The guard: a policy held against a ledger. Everything that costs money asks it first."""
 
+import asyncio
 import hashlib
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spanledger.config import ConfigError, GuardSettings
 from spanledger.guard import _refusals
-from spanledger.guard._live import Live
-from spanledger.guard._plan import Plan
+from spanledger.guard._amounts import Amounts
+from spanledger.guard._live import Follower, Live
+from spanledger.guard._plan import Plan, worth_a_closer_look
 from spanledger.guard.breaker import Blocked, Outcome, Permit, Transition
-from spanledger.guard.breaker_rule import Target, model_target, tool_target
 from spanledger.guard.decision import (
     NOTHING_SPENT,
     Call,
     Decision,
-    Metric,
     Refusal,
     Reservation,
     Spending,
@@ -26,12 +25,12 @@ from spanledger.guard.events import EventKind, GuardEvent, Listener, Threshold, 
 from spanledger.guard.fingerprints import result_print
 from spanledger.guard.ledger import Crossing, Demand, Key
 from spanledger.guard.policy import Policy
-from spanledger.guard.rules import TOOL_CALL, Budget, run_of
+from spanledger.guard.rules import TOOL_CALL, UNATTRIBUTED, Budget, run_of, target_of
 from spanledger.guard.stores import Grant, MemoryStore, Store, StoreUnavailable
 from spanledger.guard.windows import bounds
 
-#: US dollars for a million tokens, as nano-USD for one.
-_NANO_PER_TOKEN = 1_000
+if TYPE_CHECKING:
+    from spanledger.guard.explain import Explanation
 
 
 class BudgetState(NamedTuple):
@@ -67,23 +66,24 @@ class Guard:
         monotonic: Callable[[], float] = time.monotonic,
         listeners: Sequence[Listener] = (),
         policy_error: ConfigError | None = None,
+        ledger_error: StoreUnavailable | None = None,
         live: Live | None = None,
     ) -> None:
-        self.policy = policy or Policy()
+        self.policy = Policy() if policy is None else policy
         self.settings = settings or GuardSettings()
         self.store = store or MemoryStore()
         self.policy_error = policy_error
-        self._live = live or Live(self.store, monotonic)
+        self._ledger_error = ledger_error
+        self._live = live or Live(self.store, monotonic, listeners)
         self._live.on_transition = self._breaker_changed
         self._live.on_crossing = self._crossed
         self.breakers = self._live.breakers
         self._loops = self._live.loops
         self._sessions = self._live.sessions
         self._clock = clock
-        self._listeners = tuple(listeners)
-        self._plan = Plan(self.policy, self._amount, self.store.forget)
-        ceiling_usd = Decimal(self.settings.ceiling_usd_per_mtok)
-        self._ceiling_nano_usd = int(ceiling_usd * _NANO_PER_TOKEN)
+        self._amounts = Amounts(self.settings)
+        self._plan = Plan(self.policy, self._amounts.asked, self.store.forget)
+        self._live.rules = self._plan.rules
 
     # --- admission ------------------------------------------------------------------------
 
@@ -100,7 +100,12 @@ class Guard:
         if not demands:
             return self._admitted(call, 0, now, 0.0, checked)
         try:
-            grant = self.store.reserve(call.reservation_id, demands, **self._waits())
+            grant = self.store.reserve(call.reservation_id, demands, **self._waits(call))
+            if call.refine is not None and worth_a_closer_look(grant.shortage):
+                # And the wait that the first try left out.
+                call = call._replace(estimate=call.refine(), refine=None)
+                demands = self._plan.demands(call, now)
+                grant = self.store.reserve(call.reservation_id, demands, **self._waits(call))
         except StoreUnavailable as error:
             self._take_back(call, checked)
             return self._refused(call, _refusals.ledger_unavailable(error), now)
@@ -118,8 +123,13 @@ class Guard:
         demands = self._plan.demands(call, now)
         if not demands:
             return self._admitted(call, 0, now, 0.0, checked)
+        waits = self._waits(call)
         try:
-            grant = await self.store.reserve_async(call.reservation_id, demands, **self._waits())
+            grant = await self.store.reserve_async(call.reservation_id, demands, **waits)
+            if call.refine is not None and worth_a_closer_look(grant.shortage):
+                call = call._replace(estimate=await asyncio.to_thread(call.refine), refine=None)
+                demands, waits = self._plan.demands(call, now), self._waits(call)
+                grant = await self.store.reserve_async(call.reservation_id, demands, **waits)
         except StoreUnavailable as error:
             self._take_back(call, checked)
             return self._refused(call, _refusals.ledger_unavailable(error), now)
@@ -135,12 +145,12 @@ class Guard:
         if not reservation.entries:
             return None
         if reservation.call.estimate.cost_nano_usd is None:
-            cost_nano_usd = self._unpriced(tokens)
+            cost_nano_usd = self._amounts.unpriced(tokens)
         amounts = {"tokens": tokens, "cost": cost_nano_usd}
 
         def more(held: Demand) -> Demand | None:
             amount = amounts.get(held.metric, 0)
-            return held._replace(amount=amount) if amount else None
+            return held._replace(amount=amount, limit=self._limit_now(held)) if amount else None
 
         now = self._clock()
         try:
@@ -150,10 +160,18 @@ class Guard:
         else:
             if short is None:
                 return None
-            rule = self._plan.rules[short.demand.key.rule]
+            name = short.demand.key.rule
+            rule = self._live.rules.get(name) or self._plan.rules[name]
             refusal = _refusals.short(reservation.call, short, rule, now, cut=True)
         self._tell("cut", refusal.reason, now, call=reservation.call, refusal=refusal)
         return refusal
+
+    def _limit_now(self, held: Demand) -> int | None:
+        """What holds now for more of it: limits may have changed since the call was admitted."""
+        rule = self._live.rules.get(held.key.rule)
+        if rule is None or (isinstance(rule, Budget) and rule.enforce == "soft"):
+            return None
+        return rule.limit if rule.metric == held.metric else held.limit
 
     def check(self, call: Call) -> Refusal | None:
         """Whether a rule that needs no ledger refuses: ceilings and loop rules. Counts the step.
@@ -188,11 +206,29 @@ class Guard:
         if self._sessions:
             tokens = spending.tokens or 0
             self._sessions.end(reservation.id, calls=spending.calls, tokens=tokens)
-        if not reservation.entries:
-            return False
+        settled = bool(reservation.entries) and self._charge(reservation, spending)
+        if self.policy.drifts and (settled or not reservation.entries):
+            self._look_for_drift(reservation.call, spending)
+        return settled
+
+    def _charge(self, reservation: Reservation, spending: Spending) -> bool:
         return bool(
-            self.store.settle(reservation.id, lambda held: self._used(held, reservation, spending))
+            self.store.settle(
+                reservation.id,
+                lambda held: self._amounts.used(held, reservation, spending),
+                estimated=spending.estimated,
+            )
         )
+
+    def _look_for_drift(self, call: Call, spending: Spending) -> None:
+        if call.operation == TOOL_CALL or not spending.calls:
+            return
+        agent = call.agents[-1] if call.agents else UNATTRIBUTED
+        used = agent, spending.tokens or 0, spending.cost_nano_usd
+        for rule in self.policy.drifts:
+            for found in self._live.drifts.settled(*used, rule):
+                detail = found.sentence()
+                self._tell("drift", "drift_seen", self._clock(), call=call, detail=detail)
 
     def observe_result(self, call: Call, result: object) -> None:
         """Tell loop rules what a tool call gave (its result, or the exception that it raised)."""
@@ -208,11 +244,62 @@ class Guard:
         """Free everything that is held: the request provably never reached the provider."""
         return self.settle(reservation, NOTHING_SPENT, outcome="cancelled")
 
+    # --- calls that nobody asked for --------------------------------------------------------
+
+    def charge(self, call: Call, spending: Spending) -> None:
+        """Count a call that was not admitted: only its span tells of it, now that it is over.
+
+        A budget may pass its limit by it; what comes next is refused. Its window is the present
+        one. To be called once for each call; never raises for a ledger that can't be written.
+        """
+        now = self._clock()
+        reservation = Reservation(call.reservation_id, call, 0, now)
+        if self.policy.ceilings:
+            self._ceiling(call)
+            tokens = spending.tokens or 0
+            self._sessions.end(call.reservation_id, calls=spending.calls, tokens=tokens)
+        if demands := self._plan.demands(call, now):
+            self._live.unasked.charge(
+                call.reservation_id,
+                demands,
+                lambda held: self._amounts.used(held, reservation, spending),
+                estimated=spending.estimated,
+                lease_s=self.settings.lease_s,
+            )
+        if self.policy.drifts:
+            self._look_for_drift(call, spending)
+
+    def used_up(self, call: Call) -> Refusal | None:
+        """Why a call that only its span tells of must not begin: a budget has nothing left.
+
+        Nothing is reserved. On an event loop's thread a ledger that does I/O is not waited for:
+        then the answer is as old as the last look, and the first question is answered with no.
+        """
+        now = self._clock()
+        try:
+            refusal = self._closed() or self._used_up(call, now)
+        except StoreUnavailable as error:
+            refusal = _refusals.ledger_unavailable(error)
+        if refusal is not None:
+            self._tell("refused", refusal.reason, now, call=call, refusal=refusal)
+        return refusal
+
+    def _used_up(self, call: Call, now: float) -> Refusal | None:
+        if not self.policy.budgets:
+            return None
+        short = self._live.unasked.exhausted(self._plan.demands(call, now))
+        return short and _refusals.short(call, short, self._plan.rules[short.demand.key.rule], now)
+
     # --- questions ------------------------------------------------------------------------
 
     def holds_limits(self) -> bool:
         """Whether there is anything to hold: rules, or a policy that can't be read."""
-        return bool(self.policy) or self.policy_error is not None
+        return self.is_closed or bool(self.policy)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every call is refused, for nobody knows the rules."""
+        return self.policy_error is not None or self._ledger_error is not None
 
     def needs_cost(self) -> bool:
         """Whether any rule looks at money (else estimates may leave the price out)."""
@@ -241,12 +328,22 @@ class Guard:
             for value in budget.values(call)
         ]
 
+    def explain(self, call: Call) -> "Explanation":
+        """Why `call` would be refused now, and what each rule says. Changes nothing.
+
+        Reads the store: not for an event loop's thread. Raises `StoreUnavailable`.
+        """
+        from spanledger.guard.explain import Explainer
+
+        asked = Explainer(self.policy, self.settings, self.store, self._live, closed=self._closed())
+        return asked.explain(call, self._clock())
+
     # --- inside: checks that need no look at the ledger -------------------------------------
 
     def _check(self, call: Call) -> Refusal | tuple[Permit, ...]:
         """A refusal, or what breakers gave. Cheapest first; permits last, as they want a report."""
-        if self.policy_error is not None:
-            return _refusals.policy_unreadable(self.policy_error)
+        if (refusal := self._closed()) is not None:
+            return refusal
         if call.estimate.cost_nano_usd is None and self.settings.on_unpriced == "refuse":
             rule = self._plan.cost_rule(call)
             if rule is not None:
@@ -256,6 +353,13 @@ class Guard:
         if self.policy.ceilings and (refusal := self._ceiling(call)) is not None:
             return refusal
         return self._acquire(call) if self.policy.breakers else ()
+
+    def _closed(self) -> Refusal | None:
+        if self.policy_error is not None:
+            return _refusals.policy_unreadable(self.policy_error)
+        if self._ledger_error is not None:
+            return _refusals.ledger_unavailable(self._ledger_error)
+        return None
 
     def _loop(self, call: Call) -> Refusal | None:
         session = run_of(call)
@@ -274,7 +378,7 @@ class Guard:
         return None if hit is None else _refusals.ceiling_reached(call, hit)
 
     def _acquire(self, call: Call) -> Refusal | tuple[Permit, ...]:
-        target, permits = _target(call), list[Permit]()
+        target, permits = target_of(call), list[Permit]()
         for rule in self.policy.breakers:
             answer = self.breakers.acquire(target, rule)
             if isinstance(answer, Blocked):
@@ -297,26 +401,11 @@ class Guard:
 
     # --- inside: amounts --------------------------------------------------------------------
 
-    def _waits(self) -> Mapping[str, float]:
-        wait = self.settings.max_wait_s if self.settings.on_contention == "wait" else 0.0
+    def _waits(self, call: Call) -> Mapping[str, float]:
+        # A first try, after which the call is looked at more closely, does not wait.
+        patient = self.settings.on_contention == "wait" and call.refine is None
+        wait = self.settings.max_wait_s if patient else 0.0
         return {"lease_s": self.settings.lease_s, "max_wait_s": wait}
-
-    def _amount(self, call: Call, metric: Metric) -> int:
-        estimate = call.estimate
-        if metric == "cost" and estimate.cost_nano_usd is None:
-            return self._unpriced(estimate.input_tokens + estimate.output_tokens)
-        return estimate.amount(metric)
-
-    def _used(self, held: Demand, reservation: Reservation, spending: Spending) -> int:
-        if held.metric == "cost" and spending.cost_nano_usd is None and spending.tokens is not None:
-            unpriced = reservation.call.estimate.cost_nano_usd is None
-            return self._unpriced(spending.tokens) if unpriced else held.amount
-        return spending.amount(held.metric, held.amount)
-
-    def _unpriced(self, tokens: int) -> int:
-        """What tokens of a model without a price are charged, in nano-USD."""
-        charged = self.settings.on_unpriced == "ceiling_price"
-        return tokens * self._ceiling_nano_usd if charged else 0
 
     def _read(self, key: Key) -> tuple[int, int]:
         counter = self.store.read(key)
@@ -390,7 +479,7 @@ class Guard:
         detail: str = "",
         event_id: str = "",
     ) -> None:
-        if not self._listeners:
+        if not self._live.listeners:
             return
         event = GuardEvent(
             event_id or uuid.uuid4().hex,
@@ -403,13 +492,44 @@ class Guard:
             threshold,
             detail,
         )
-        tell(self._listeners, event)
+        tell(self._live.listeners, event)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who is told of events."""
+        return self._live.listeners
 
     def with_listener(self, listener: Listener) -> None:
         """Add a listener for all events from now on."""
-        self._listeners = (*self._listeners, listener)
+        self._live.listeners = (*self._live.listeners, listener)
 
-    def replaced(self, policy: Policy) -> "Guard":
+    # --- inside: rules that change ------------------------------------------------------------
+
+    @property
+    def follower(self) -> Follower | None:
+        """Who brings changed rules to this guard and those that replace it, if anybody does."""
+        return self._live.follower
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that chooses windows: seconds since the epoch."""
+        return self._clock
+
+    def follow(self, follower: Follower) -> None:
+        """Have rules that change brought by `follower`."""
+        self._live.follower = follower
+
+    def tell_rules(self, reason: str, detail: str) -> None:
+        """Tell that rules changed, or why they could not."""
+        self._tell("policy", reason, self._clock(), detail=detail)
+
+    def replaced(
+        self,
+        policy: Policy,
+        *,
+        policy_error: ConfigError | None = None,
+        ledger_error: StoreUnavailable | None = None,
+    ) -> "Guard":
         """A guard with another policy over the same ledger: open reservations stay valid.
 
         Breakers, loops and sessions go on; events are told by the new guard only.
@@ -419,12 +539,7 @@ class Guard:
             settings=self.settings,
             store=self.store,
             clock=self._clock,
-            listeners=self._listeners,
+            policy_error=policy_error,
+            ledger_error=ledger_error,
             live=self._live,
         )
-
-
-def _target(call: Call) -> Target:
-    if call.operation == TOOL_CALL and call.tool is not None:
-        return tool_target(call.tool)
-    return model_target(call.provider, call.model)

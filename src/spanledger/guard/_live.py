@@ -1,13 +1,36 @@
 """What outlives a policy: breakers, loops, sessions, and who hears of what happens to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from spanledger.guard._sessions import Sessions
+from spanledger.guard._unasked import Unasked
 from spanledger.guard.breaker import Transition
 from spanledger.guard.breakers import Breakers
+from spanledger.guard.events import Listener
 from spanledger.guard.ledger import Crossing
-from spanledger.guard.loop_watch import LoopWatch
+from spanledger.guard.loop_watch import DriftWatch, LoopWatch
+from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.stores import Store
+
+
+class Follower(Protocol):
+    """Brings rules that change to the guard of the process."""
+
+    ready: bool
+    """Whether the first look was made: before, a call may not know every rule."""
+
+    def ensure(self) -> None:
+        """Make the first look, and have the next ones made. Never raises."""
+        ...
+
+    async def ensure_async(self) -> None: ...
+
+    def begin(self) -> None: ...
+
+    def reload(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class Live:
@@ -17,10 +40,18 @@ class Live:
     `monotonic` gives seconds.
     """
 
-    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, monotonic: Callable[[], float], listeners: Sequence[Listener] = ()
+    ) -> None:
+        self.listeners = tuple(listeners)
+        self.follower: Follower | None = None
+        #: Of the newest guard, by name: a call under way that asks for more is held to them.
+        self.rules: Mapping[str, Budget | RateLimit] = {}
         self.breakers = Breakers(monotonic, listener=self._changed)
         self.loops = LoopWatch(monotonic)
+        self.drifts = DriftWatch(monotonic)
         self.sessions = Sessions(monotonic)
+        self.unasked = Unasked(store, monotonic)
         self.on_transition: Callable[[Transition], object] = _ignore
         self.on_crossing: Callable[[Crossing], object] = _ignore
         store.on_crossed(self._crossed)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from spanledger.guard.decision import Call, Metric
-from spanledger.guard.ledger import Demand, Key
+from spanledger.guard.ledger import Demand, Key, Shortage
 from spanledger.guard.policy import Policy
 from spanledger.guard.rules import TOOL_CALL, Budget, RateLimit, concerns, on_tools
 from spanledger.guard.windows import bounds
@@ -92,9 +92,11 @@ class Plan:
         cached = self._windows.get(budget.name)
         if cached is None or not cached[0] <= now < cached[1]:
             start, end = bounds(now, budget.window, budget.zone)
-            if cached is not None and cached[0] < start:
-                # The last window is kept too, and memory is bounded.
-                self._forget(budget.name, min(cached[0], start - _KEEP_S))
+            if end is not None and (cached is None or cached[0] < start):
+                # Also what earlier processes left behind in a ledger that lasts.
+                last, _start = bounds(start - 1, budget.window, budget.zone)
+                # The last window is kept too, and the ledger is bounded.
+                self._forget(budget.name, min(last, start - _KEEP_S))
             cached = (start, math.inf if end is None else end)
             self._windows[budget.name] = cached
         return cached[0]
@@ -103,3 +105,10 @@ class Plan:
         if now - self._swept.get(rate.name, -math.inf) >= _SWEEP_BUCKETS_S:
             self._swept[rate.name] = now
             self._forget(rate.name, earlier)
+
+
+def worth_a_closer_look(short: Shortage | None) -> bool:
+    """Whether it may fit after all: by a smaller estimate, or later."""
+    return short is not None and (
+        short.kind == "contended" or short.demand.metric in {"cost", "tokens"}
+    )

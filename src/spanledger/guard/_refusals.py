@@ -29,7 +29,7 @@ def short(
         rule=rule.name,
         scope=scope_of(rule.scope, demand.key.value),
         metric=rule.metric,
-        window=_window(rule),
+        window=window_of(rule),
         limit=demand.limit,
         spent=shortage.spent,
         reserved=shortage.reserved,
@@ -39,7 +39,8 @@ def short(
     )
 
 
-def _window(rule: Budget | RateLimit) -> str:
+def window_of(rule: Budget | RateLimit) -> str:
+    """How long a rule counts: ``day``, ``minute``, or ``at once``."""
     return rule.window if isinstance(rule, Budget) else (rule.per or "at once")
 
 
@@ -153,6 +154,6 @@ def ledger_unavailable(error: StoreUnavailable) -> Refusal:
     return Refusal(
         "ledger_unavailable",
         scope=error.store,
-        detail=f"Calls are refused because the ledger can't be used: {error.problem}.",
+        detail=f"Calls are refused, for the ledger {error.store} can't be used: {error.problem}.",
         advice=error.advice,
     )

@@ -32,6 +32,16 @@ class _Open(NamedTuple):
     calls: int
 
 
+def one_more(use: SessionUse, *, calls: int, depth: int) -> SessionUse:
+    """The use after one more step, of `calls` model calls."""
+    # At least one token: where none is left, no call may pass.
+    return use.plus(steps=1, calls=calls, tokens=calls, depth=depth)
+
+
+def _use(session: _Session, now: float) -> SessionUse:
+    return SessionUse(session.steps, 0, now - session.began, session.calls, session.tokens)
+
+
 class Sessions:
     """Uses by session, bounded. `clock` gives monotonic seconds.
 
@@ -63,10 +73,8 @@ class Sessions:
         with self._section:
             if call_id in self._open:
                 return None
-            found, now = self._session(session), self._clock()
-            use = SessionUse(found.steps, 0, now - found.began, found.calls, found.tokens)
-            # At least one token: where none is left, no call may pass.
-            after = use.plus(steps=1, calls=calls, tokens=calls, depth=depth)
+            found = self._session(session)
+            after = one_more(_use(found, self._clock()), calls=calls, depth=depth)
             hits = (hit for each in ceilings if (hit := reached(each, after)) is not None)
             if (hit := next(hits, None)) is not None:
                 return hit
@@ -94,6 +102,12 @@ class Sessions:
                 session.calls -= counted
             elif counted:
                 session.calls += calls - counted
+
+    def use(self, session: str) -> SessionUse:
+        """What a session has used until now. It does not begin one."""
+        with self._section:
+            found = self._sessions.get(session)
+            return SessionUse() if found is None else _use(found, self._clock())
 
     def __bool__(self) -> bool:
         """Whether any call is open."""

@@ -8,7 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Literal
@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from spanledger.guard.breaker import Blocked, Breaker, Outcome, Permit, State, Transition
 from spanledger.guard.breaker_rule import BreakerRule, Target
-from spanledger.guard.rolling import Counts
+from spanledger.guard.rolling import Counts, RollingCounts
 from spanledger.guard.stores._section import Section
 
 ForcedState = Literal["open", "closed"]
@@ -72,6 +72,14 @@ class Breakers:
         if answer.transition is not None:
             self._tell([answer.transition])
         return answer
+
+    def look(self, target: Target, rule: BreakerRule) -> Blocked | None:
+        """Why a call would be held back now; None: it would pass. Changes and tells nothing."""
+        with self._section:
+            found = self._breakers.get((rule.name, target)) or self._made(rule, target)
+            copy = replace(found, rule=rule, window=RollingCounts())
+            answer = copy.acquire(self._clock())
+        return answer if isinstance(answer, Blocked) else None
 
     def report(self, permit: Permit, outcome: Outcome) -> None:
         """Say how a call ended. Only the first report of a permit counts."""
@@ -137,12 +145,16 @@ class Breakers:
         return breaker
 
     def _new(self, key: tuple[str, Target], rule: BreakerRule) -> Breaker:
-        breaker = Breaker(rule, key[1])
-        if (wanted := self._wanted(breaker)) is not None:
-            breaker.force(wanted, self._clock())
+        breaker = self._made(rule, key[1])
         self._breakers[key] = breaker
         if len(self._breakers) > self._capacity:
             self._evict()
+        return breaker
+
+    def _made(self, rule: BreakerRule, target: Target) -> Breaker:
+        breaker = Breaker(rule, target)
+        if (wanted := self._wanted(breaker)) is not None:
+            breaker.force(wanted, self._clock())
         return breaker
 
     def _evict(self) -> None:

@@ -4,7 +4,7 @@ The values that every call makes are named tuples: a frozen dataclass takes more
 long to make (0.9 against 0.4 µs for nine fields), and a call makes five of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -60,6 +60,8 @@ class Estimate(NamedTuple):
     output_tokens: int
     cost_nano_usd: int | None
     method: str
+    soft: bool = False
+    """Part of it is a guess (a file, a hosted tool, a model without a known limit), no bound."""
 
     def amount(self, metric: Metric) -> int:
         """The amount to reserve, in the metric's unit. A cost that is unknown reserves nothing."""
@@ -92,6 +94,8 @@ class Call(NamedTuple):
     """What else rules may ask for, by name."""
     fingerprint: Fingerprint | None = None
     """A tool call's name and arguments, hashed, for loop rules."""
+    refine: Callable[[], Estimate] | None = None
+    """A closer estimate, which takes longer to find: asked for when the first does not fit."""
 
     @property
     def reservation_id(self) -> str:
@@ -123,9 +127,14 @@ class Refusal:
         """What happened and what to do, for a person."""
         head = self.detail or self._head()
         numbers = self._numbers() if self.limit is not None else ""
-        when = "" if self.retry_after_s is None else f" Frees up in {_span(self.retry_after_s)}."
+        free = self.frees_up_in()
+        when = f" Frees up in {free}." if free else ""
         advice = f" {self.advice}" if self.advice else ""
         return f"{head}{numbers}{when}{advice}"
+
+    def frees_up_in(self) -> str:
+        """``40 s``, ``12 min``, ``3.5 h``; empty if that is not known."""
+        return "" if self.retry_after_s is None else _span(self.retry_after_s)
 
     def _head(self) -> str:
         if self.reason == "budget_exhausted" and (self.spent or 0) < (self.limit or 0):
@@ -218,6 +227,8 @@ class Spending(NamedTuple):
     tokens: int | None
     cost_nano_usd: int | None
     calls: int = 1
+    estimated: bool = False
+    """Whether tokens were counted by us and not told by the provider; for the journal."""
 
     def amount(self, metric: Metric, reserved: int) -> int:
         if metric == "calls":

@@ -35,12 +35,19 @@ class DriftRule:
         self._check("burn_weight", self.burn_weight, 0.0, 1.0)
         self._check("turn_weight", self.turn_weight, 0.0, 0.1)
         for name in ("tokens_per_min", "min_turns", "turn_floor_nano_usd"):
-            self._check(name, getattr(self, name), -1, math.inf)
+            self._check_count(name, getattr(self, name))
 
     def _check(self, name: str, value: float, above: float, most: float) -> None:
         if not (above < value <= most and value < math.inf):
             span = f"above {above:g}" + (f", at most {most:g}" if most < math.inf else "")
-            raise ValueError(f"drift rule {self.name!r}: {name} is {value!r}; it must be {span}")
+            raise self._unusable(name, value, span)
+
+    def _check_count(self, name: str, value: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self._unusable(name, value, "a whole number of at least 0")
+
+    def _unusable(self, name: str, value: object, allowed: str) -> ValueError:
+        return ValueError(f"drift rule {self.name!r}: {name} is {value!r}; it must be {allowed}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,17 @@
 """What the guard tells its listeners."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from spanledger.guard.decision import Call, Refusal, show_amount
 
-EventKind = Literal["refused", "waited", "cut", "threshold", "breaker", "loop"]
+EventKind = Literal["refused", "waited", "cut", "threshold", "breaker", "loop", "drift", "policy"]
 
+#: Reasons of events about the rules themselves.
+RULES_CHANGED = "rules_changed"
+RULES_UNREADABLE = "rules_unreadable"
 
 _log = logging.getLogger("spanledger.guard")
 
@@ -66,6 +70,11 @@ class GuardEvent:
             return self.detail
         return f"A call to {self.call.model} waited {self.waited_s:.3f} s for calls in flight."
 
+    @property
+    def is_warning(self) -> bool:
+        """Whether somebody should look at it: waits and new rules are everyday life."""
+        return self.kind != "waited" and self.reason != RULES_CHANGED
+
 
 class Listener(Protocol):
     """Gets every event, on the thread that caused it; must return at once and not raise."""
@@ -73,10 +82,13 @@ class Listener(Protocol):
     def __call__(self, event: GuardEvent, /) -> None: ...
 
 
-def log_event(event: GuardEvent) -> None:
-    """The listener that is always there: one line in the log ``spanledger.guard``."""
-    level = logging.INFO if event.kind == "waited" else logging.WARNING
-    _log.log(level, "%s", event.message)
+def log_event(event: GuardEvent, /, *, clean: Callable[[str], str] = str) -> None:
+    """The listener that is always there: one line in the log ``spanledger.guard``.
+
+    `clean` takes secrets out of it.
+    """
+    level = logging.WARNING if event.is_warning else logging.INFO
+    _log.log(level, "%s", clean(event.message))
 
 
 def tell(listeners: tuple[Listener, ...], event: GuardEvent) -> None:

@@ -8,6 +8,8 @@ Rules of this file:
    of its admission, however late it is settled.
 4. Settling is idempotent by id: the second time nothing happens.
 5. What was really used is charged in full, also above the limit; nothing is clamped.
+6. Memory is bounded: a rule has at most `most_values` counters in one window. Whoever comes after
+   that shares one more, and its limit: crowding may refuse too early, and never opens.
 
 Invariant: for every counter ``spent + reserved ≤ limit + Σ max(0, actual − reserved)`` over its
 settled reservations, so spend can't pass a limit by more than estimates were too low.
@@ -18,6 +20,12 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from spanledger.guard.decision import Metric
+
+#: The value under which all are counted for whom a rule has no room any more.
+OVERFLOW = "(overflow)"
+
+Group = tuple[str, int]
+"""All counters of a rule in one window: its name, and the start of the window."""
 
 
 class Key(NamedTuple):
@@ -68,11 +76,12 @@ class Crossing(NamedTuple):
 
 @dataclass(slots=True)
 class Counter:
-    """Spent and reserved, in the metric's unit, and how many marks were told."""
+    """Spent and reserved, in the metric's unit, and the greatest mark that was told."""
 
     spent: int = 0
     reserved: int = 0
     told: int = 0
+    """An amount, so that other marks can be told when the limit is changed."""
 
 
 @dataclass(slots=True)
@@ -93,6 +102,10 @@ class Ledger:
     swept: dict[str, tuple[Demand, ...]] = field(default_factory=dict)
     #: Marks that were crossed since the last look (`take_crossed`), in order.
     crossed: list[Crossing] = field(default_factory=list)
+    most_values: int = 2**63
+    #: Where a rule has no room for more values until the window is forgotten, or it is reset.
+    full: set[Group] = field(default_factory=set)
+    _sizes: dict[Group, int] = field(default_factory=dict)
 
     def shortage(self, demands: Iterable[Demand]) -> Shortage | None:
         """The first demand that does not fit; an exhausted one before a contended one."""
@@ -125,6 +138,8 @@ class Ledger:
         """Hold every demand, or none and say which did not fit."""
         if reservation_id in self.open:
             return None
+        if self.full:
+            demands = self.placed(demands)
         if (short := self.shortage(demands)) is not None:
             return short
         for demand in demands:
@@ -192,26 +207,78 @@ class Ledger:
 
     def _tell(self, demand: Demand, counter: Counter) -> None:
         """Note every mark that is reached now, also several at once, each only once."""
-        marks = demand.marks
-        while counter.told < len(marks) and counter.spent >= marks[counter.told]:
-            mark = marks[counter.told]
-            counter.told += 1
-            self.crossed.append(Crossing(demand.key, demand.metric, mark, counter.spent))
+        for mark in demand.marks:
+            if counter.told < mark <= counter.spent:
+                counter.told = mark
+                self.crossed.append(Crossing(demand.key, demand.metric, mark, counter.spent))
+
+    def placed(self, demands: Sequence[Demand]) -> Sequence[Demand]:
+        """The demands on the counters that there are, or that there is still room for.
+
+        Those that share the overflow of a rule become one: a call counts once on a counter.
+        """
+        if not self.full:
+            return demands
+        placed = (
+            demand._replace(
+                key=self.place(demand.key), before=demand.before and self.place(demand.before)
+            )
+            for demand in demands
+        )
+        return list({demand.key: demand for demand in placed}.values())
+
+    def place(self, key: Key) -> Key:
+        """The counter for `key`: its own, or the one that is shared for want of room."""
+        if key in self.counters or (key.rule, key.window_start) not in self.full:
+            return key
+        return key._replace(value=OVERFLOW)
+
+    def reset(self, rule: str, value: str | None = None) -> int:
+        """Set what is spent back to 0, and let every mark be told anew; how many counters."""
+        chosen = [k for k in self.counters if k.rule == rule and value in {None, k.value}]
+        for key in chosen:
+            counter = self.counters[key]
+            counter.spent = counter.told = 0
+        if self.full:
+            keep = self._held() | {e.key for entries in self.swept.values() for e in entries}
+            self._drop(key for key in chosen if key not in keep)
+        return len(chosen)
 
     def forget(self, ended: Callable[[Key], bool]) -> None:
         """Drop counters of ended windows that nothing open refers to.
 
         A swept reservation on such a counter stays charged in full: nobody asks for it any more.
         """
-        keep = {entry.key for held in self.open.values() for entry in held.entries}
-        for key in [k for k in self.counters if k not in keep and ended(k)]:
-            del self.counters[key]
+        keep = self._held()
+        self._drop([k for k in self.counters if k not in keep and ended(k)])
         for rid, entries in list(self.swept.items()):
             if any(entry.key not in self.counters for entry in entries):
                 del self.swept[rid]
+
+    def _held(self) -> set[Key]:
+        return {entry.key for held in self.open.values() for entry in held.entries}
 
     def _counter(self, key: Key) -> Counter:
         counter = self.counters.get(key)
         if counter is None:
             counter = self.counters[key] = Counter()
+            group = key.rule, key.window_start
+            size = self._sizes[group] = self._sizes.get(group, 0) + 1
+            if size >= self.most_values:
+                self.full.add(group)
         return counter
+
+    def _drop(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            del self.counters[key]
+            group = key.rule, key.window_start
+            left = self._sizes.pop(group, 0) - 1
+            if left > 0:
+                self._sizes[group] = left
+        # As long as somebody is counted in the overflow, nobody gets a counter (and a limit) anew.
+        self.full = {
+            (rule, start)
+            for rule, start in self.full
+            if Key(rule, OVERFLOW, start) in self.counters
+            or self._sizes.get((rule, start), 0) >= self.most_values
+        }

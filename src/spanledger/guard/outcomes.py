@@ -24,16 +24,22 @@ _FAILURES = frozenset(
         "ConnectTimeout",
         "ConnectionError",
         "DecodingError",
+        "HTTPClientError",
         "IncompleteRead",
+        "IncompleteReadError",
         "JSONDecodeError",
         "NetworkError",
+        "ProtocolError",
         "ProxyError",
         "ReadError",
         "ReadTimeout",
         "RemoteProtocolError",
+        "ResponseParserError",
+        "ResponseStreamingError",
         "ServerDisconnectedError",
         "ServerTimeoutError",
         "TimeoutError",
+        "UnknownApiResponseError",
         "WriteError",
         "WriteTimeout",
     }
@@ -42,7 +48,7 @@ _FAILURES = frozenset(
 _OURS = frozenset({"InvalidURL", "LocalProtocolError", "PoolTimeout", "UnsupportedProtocol"})
 
 #: Errors of a stream whose head was 2xx; their subclasses carry a status of 400 and above.
-_STREAM_ERRORS = frozenset({"APIError", "APIStatusError"})
+_STREAM_ERRORS = frozenset({"APIError", "APIStatusError", "EventStreamError"})
 
 _DEEPEST_CAUSE = 8
 
@@ -100,7 +106,14 @@ def _status_of(error: Exception) -> int | None:
         status = getattr(holder, name, None)
         if isinstance(status, int) and 100 <= status < 600:
             return status
-    return None
+    return _botocore_status(response)
+
+
+def _botocore_status(response: object) -> int | None:
+    """botocore's errors carry a dict that says what the answer was."""
+    metadata = response.get("ResponseMetadata") if isinstance(response, dict) else None
+    status = metadata.get("HTTPStatusCode") if isinstance(metadata, dict) else None
+    return status if isinstance(status, int) else None
 
 
 def _names(error: BaseException) -> set[str]:

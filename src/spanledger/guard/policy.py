@@ -1,35 +1,32 @@
 """What a user wrote, as rules. Pure: text and tables in, frozen rules or a `ConfigError` out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import UTC, tzinfo
-from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from spanledger.config import BudgetShortcut, ConfigError, Document
+from spanledger.guard._rule_tables import READERS, Entry, Rule, limit_form, parse_limit
 from spanledger.guard.breaker_rule import BreakerRule
 from spanledger.guard.ceilings import Ceilings
-from spanledger.guard.decision import METRICS, Metric
+from spanledger.guard.decision import Metric
+from spanledger.guard.drift import DriftRule
 from spanledger.guard.loops import LoopRule
-from spanledger.guard.rules import (
-    ATTRIBUTE,
-    DEFAULT_THRESHOLDS,
-    ENFORCE,
-    PERS,
-    SCOPES,
-    UNATTRIBUTED,
-    Budget,
-    Match,
-    RateLimit,
-)
+from spanledger.guard.rules import UNATTRIBUTED, Budget, RateLimit
 from spanledger.guard.windows import WINDOWS, Window
 
-__all__ = ["UNATTRIBUTED", "Budget", "Policy", "RateLimit", "parse_limit", "read_policy"]
+__all__ = [
+    "KINDS",
+    "UNATTRIBUTED",
+    "Budget",
+    "Policy",
+    "RateLimit",
+    "Rule",
+    "parse_limit",
+    "read_policy",
+]
 
-NANO = 1_000_000_000
-#: What a signed 64-bit counter holds; a limit above it could not be kept in a database.
-_MOST = 2**63 - 1
+#: The kinds of rules: the names of their tables, and of the fields of a `Policy`.
+KINDS = tuple(READERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +39,23 @@ class Policy:
     breakers: tuple[BreakerRule, ...] = ()
     loops: tuple[LoopRule, ...] = ()
     ceilings: tuple[Ceilings, ...] = ()
+    drifts: tuple[DriftRule, ...] = ()
+    runtime: frozenset[str] = frozenset()
+    """Names of the rules that were made at run time and stand in the store, not in the file."""
 
     def __bool__(self) -> bool:
+        """Whether there is anything to hold. Drift rules only tell."""
         return any((self.budgets, self.rate_limits, self.breakers, self.loops, self.ceilings))
+
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """All rules with their kinds, in the order of the tables."""
+        for kind in KINDS:
+            for rule in getattr(self, kind):
+                yield kind, rule
 
     def names(self) -> Iterator[str]:
         """The names of all rules, in the order of the tables."""
-        for rules in (self.budgets, self.rate_limits, self.breakers, self.loops, self.ceilings):
-            yield from (rule.name for rule in rules)
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One table of a kind of rules, with what an error must name."""
-
-    kind: str
-    table: Mapping[str, Any]
-    document: Document
-    index: int
-    label: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.label = f"{self.kind}[{self.index}]"
-
-    def fail(self, problem: str, key: str, allowed: str = "") -> ConfigError:
-        return ConfigError(
-            problem,
-            key=f"{self.label}.{key}",
-            found=self.table.get(key),
-            allowed=allowed,
-            source=self.document.source,
-            line=self.document.line_of(self.kind, key, self.index),
-        )
-
-    def only(self, keys: Sequence[str]) -> None:
-        """Refuse keys that mean nothing here."""
-        for key in self.table:
-            if key not in keys:
-                raise self.fail("no such key", key, ", ".join(keys))
+        return (rule.name for _kind, rule in self.rules())
 
 
 def read_policy(document: Document, shortcut: BudgetShortcut | None = None) -> Policy:
@@ -87,22 +63,15 @@ def read_policy(document: Document, shortcut: BudgetShortcut | None = None) -> P
 
     Raises `ConfigError` for the first rule that can't be used.
     """
-    budgets = _rules("budgets", document, _budget)
+    tables: dict[str, Any] = {kind: tuple(_rules(kind, document)) for kind in KINDS}
     if shortcut is not None:
-        budgets += _shortcut_budgets(shortcut, document)
-    policy = Policy(
-        tuple(budgets),
-        document.source,
-        rate_limits=tuple(_rules("rate_limits", document, _rate_limit)),
-        breakers=tuple(_rules("breakers", document, _breaker)),
-        loops=tuple(_rules("loops", document, _loop)),
-        ceilings=tuple(_rules("ceilings", document, _ceilings)),
-    )
+        tables["budgets"] += tuple(_shortcut_budgets(shortcut, document))
+    policy = Policy(source=document.source, **tables)
     _refuse_same_names(policy, document)
     return policy
 
 
-def _rules(kind: str, document: Document, read: Callable[[_Entry], Any]) -> list[Any]:
+def _rules(kind: str, document: Document) -> list[Rule]:
     tables = document.data.get(kind, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(
@@ -111,200 +80,8 @@ def _rules(kind: str, document: Document, read: Callable[[_Entry], Any]) -> list
             source=document.source,
             line=document.line_of(kind),
         )
-    return [read(_Entry(kind, table, document, i)) for i, table in enumerate(tables)]
-
-
-# --- the kinds of rules ---------------------------------------------------------------------
-
-_BUDGET_KEYS = (
-    "name", "metric", "limit", "window", "scope", "time_zone", "thresholds", "enforce", "each",
-    "match",
-)  # fmt: skip
-_RATE_KEYS = ("name", "metric", "limit", "per", "scope", "each", "match")
-_RATE_METRICS: tuple[Metric, ...] = ("calls", "tokens", "concurrency")
-
-
-def _budget(entry: _Entry) -> Budget:
-    entry.only(_BUDGET_KEYS)
-    metric = _choice(entry, "metric", METRICS)
-    return Budget(
-        name=_name(entry),
-        metric=metric,
-        limit=_limit(entry, metric),
-        window=_choice(entry, "window", WINDOWS),
-        scope=_scope(entry),
-        zone=_zone(entry),
-        thresholds=_thresholds(entry),
-        enforce=_choice(entry, "enforce", ENFORCE, default="hard"),
-        each=_flag(entry, "each", default=True),
-        match=_match(entry),
-    )
-
-
-def _rate_limit(entry: _Entry) -> RateLimit:
-    entry.only(_RATE_KEYS)
-    metric = _choice(entry, "metric", _RATE_METRICS)
-    if metric == "concurrency" and "per" in entry.table:
-        raise entry.fail("concurrency is at one time, not per time", "per", "no such key here")
-    return RateLimit(
-        name=_name(entry),
-        metric=metric,
-        limit=_limit(entry, metric),
-        per=None if metric == "concurrency" else _choice(entry, "per", PERS),
-        scope=_scope(entry),
-        each=_flag(entry, "each", default=True),
-        match=_match(entry),
-    )
-
-
-def _breaker(entry: _Entry) -> BreakerRule:
-    return _from_fields(entry, BreakerRule)  # type: ignore[no-any-return]  # made by its class
-
-
-def _loop(entry: _Entry) -> LoopRule:
-    return _from_fields(entry, LoopRule, polling=frozenset)  # type: ignore[no-any-return]  # as above
-
-
-def _ceilings(entry: _Entry) -> Ceilings:
-    return _from_fields(entry, Ceilings)  # type: ignore[no-any-return]  # as above
-
-
-def _from_fields(entry: _Entry, cls: type[Any], **convert: Callable[[Any], Any]) -> Any:
-    """A rule whose keys are the fields of its class, which checks its own values."""
-    specs = {spec.name: spec for spec in fields(cls)}
-    entry.only(list(specs))
-    values = {"name": _name(entry)}
-    for key, value in entry.table.items():
-        if key in convert and not _texts(value):
-            raise entry.fail("can't be used", key, "texts in a list")
-        if isinstance(specs[key].default, float) and not _is_number(value):
-            raise entry.fail("can't be used", key, "a number")
-        values[key] = convert[key](value) if key in convert else value
-    try:
-        return cls(**values)
-    except ValueError as error:
-        _blame(entry, list(specs), error)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _blame(entry: _Entry, keys: Sequence[str], error: ValueError) -> NoReturn:
-    """Turn a class's complaint ("breaker 'a': open_s is 0; …") into one that names the place."""
-    key = next((key for key in keys if f": {key} is " in str(error)), "name")
-    raise entry.fail(str(error), key) from None
-
-
-# --- single values --------------------------------------------------------------------------
-
-
-def _name(entry: _Entry) -> str:
-    name = entry.table.get("name")
-    if not isinstance(name, str) or not name.strip():
-        kind = entry.kind.removesuffix("s").replace("_", " ")
-        raise entry.fail(f"every {kind} needs a name", "name", "a text")
-    return name
-
-
-def _choice(entry: _Entry, key: str, allowed: Sequence[Any], default: Any = None) -> Any:
-    value = entry.table.get(key, default)
-    if value is None:
-        raise entry.fail("is missing", key, ", ".join(allowed))
-    if value not in allowed:
-        raise entry.fail("no such value", key, ", ".join(allowed))
-    return value
-
-
-def _flag(entry: _Entry, key: str, *, default: bool) -> bool:
-    value = entry.table.get(key, default)
-    if not isinstance(value, bool):
-        raise entry.fail("can't be used", key, "true, false")
-    return value
-
-
-_SCOPES_SAID = ", ".join(SCOPES) + f", {ATTRIBUTE}NAME"
-
-
-def _is_scope(value: object) -> bool:
-    own = isinstance(value, str) and value.startswith(ATTRIBUTE) and len(value) > len(ATTRIBUTE)
-    return own or value in SCOPES
-
-
-def _scope(entry: _Entry) -> str:
-    value: Any = entry.table.get("scope", "global")
-    if not _is_scope(value):
-        raise entry.fail("no such value", "scope", _SCOPES_SAID)
-    return str(value)
-
-
-def _match(entry: _Entry) -> Match:
-    table = entry.table.get("match", {})
-    if not isinstance(table, dict) or not all(isinstance(v, str) and v for v in table.values()):
-        raise entry.fail("can't be used", "match", 'patterns by scope, such as { model = "gpt-*" }')
-    for scope in table:
-        if scope == "global" or not _is_scope(scope):
-            raise entry.fail(f"{scope!r} is no scope", "match", _SCOPES_SAID)
-    return tuple(table.items())
-
-
-def _thresholds(entry: _Entry) -> tuple[float, ...]:
-    value = entry.table.get("thresholds", list(DEFAULT_THRESHOLDS))
-    allowed = "parts of the limit above 0 and up to 1, ascending, such as [0.8, 0.95]"
-    if not isinstance(value, list) or any(isinstance(v, bool) for v in value):
-        raise entry.fail("can't be used", "thresholds", allowed)
-    if not all(isinstance(v, (int, float)) and 0 < v <= 1 for v in value):
-        raise entry.fail("can't be used", "thresholds", allowed)
-    if sorted(set(value)) != value:
-        raise entry.fail("must ascend", "thresholds", allowed)
-    return tuple(map(float, value))
-
-
-def _limit(entry: _Entry, metric: Metric) -> int:
-    if "limit" not in entry.table:
-        raise entry.fail("is missing", "limit", _limit_form(metric))
-    try:
-        return parse_limit(metric, entry.table["limit"])
-    except ValueError:
-        raise entry.fail("can't be used", "limit", _limit_form(metric)) from None
-
-
-def _limit_form(metric: Metric) -> str:
-    if metric == "cost":
-        return 'US dollars of at least 0, such as 5 or "0.25"'
-    counted = "calls" if metric == "concurrency" else metric
-    return f"a whole number of {counted} of at least 0"
-
-
-def parse_limit(metric: Metric, value: Any) -> int:
-    """A limit in the metric's unit. Raises `ValueError` if it is no number of 0 … 2⁶³ − 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(value)
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError(value) from None
-    unit = NANO if metric == "cost" else 1
-    if not amount.is_finite() or not 0 <= amount <= _MOST // unit:
-        raise ValueError(value)
-    scaled = amount * unit
-    if metric != "cost" and scaled != int(scaled):
-        raise ValueError(value)
-    return int(scaled)
-
-
-def _zone(entry: _Entry) -> tzinfo:
-    name = entry.table.get("time_zone", "UTC")
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise entry.fail("no such time zone", "time_zone", "a name such as Europe/Berlin") from None
+    read = READERS[kind]
+    return [read(Entry(kind, table, document, i)) for i, table in enumerate(tables)]
 
 
 # --- the environment's shortcut -------------------------------------------------------------
@@ -329,7 +106,7 @@ def _shortcut_budget(metric: Metric, limit: Any, window: Window, document: Docum
     try:
         return Budget(f"environment-{metric}", metric, parse_limit(metric, limit), window)
     except ValueError:
-        name, allowed = ("usd" if metric == "cost" else metric), _limit_form(metric)
+        name, allowed = ("usd" if metric == "cost" else metric), limit_form(metric)
         raise _shortcut_error(document, name, "can't be used", limit, (allowed,)) from None
 
 
@@ -350,7 +127,7 @@ def _shortcut_error(
 
 def _refuse_same_names(policy: Policy, document: Document) -> None:
     seen: set[str] = set()
-    for kind in ("budgets", "rate_limits", "breakers", "loops", "ceilings"):
+    for kind in KINDS:
         for index, rule in enumerate(getattr(policy, kind)):
             if rule.name in seen:
                 raise ConfigError(

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
+from spanledger.guard.breaker_rule import Target, model_target, tool_target
 from spanledger.guard.decision import Call, Metric
 from spanledger.guard.windows import Window
 
@@ -77,6 +78,13 @@ def counted(scope: str, each: bool, match: Match, call: Call) -> tuple[str, ...]
 
 
 TOOL_CALL = "execute_tool"
+
+
+def target_of(call: Call) -> Target:
+    """What the breakers of a call protect: its tool, or its model."""
+    if call.operation == TOOL_CALL and call.tool is not None:
+        return tool_target(call.tool)
+    return model_target(call.provider, call.model)
 
 
 def concerns(rule: "Budget | RateLimit", call: Call) -> bool:

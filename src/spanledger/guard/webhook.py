@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from spanledger.guard.events import EventKind, GuardEvent
@@ -22,13 +23,17 @@ _log = logging.getLogger("spanledger.alerts")
 Style = Literal["json", "slack"]
 
 #: Waits in contention are everyday life; the rest is worth a message.
-ALERTING: frozenset[EventKind] = frozenset({"refused", "cut", "threshold", "breaker", "loop"})
+ALERTING: frozenset[EventKind] = frozenset(
+    {"refused", "cut", "threshold", "breaker", "loop", "drift"}
+)
 _QUEUE = 1000
 _RETRY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Webhook:
     """Posts events to `url`. `attempts` tries each, `timeout_s` seconds for each try.
+
+    `clean` takes secrets out of the texts that are posted.
 
     Raises `ValueError` for an address that is not http(s).
     """
@@ -42,10 +47,13 @@ class Webhook:
         timeout_s: float = 5.0,
         attempts: int = 5,
         sleep: Callable[[float], None] = time.sleep,
+        clean: Callable[[str], str] = str,
     ) -> None:
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"a webhook is an http or https address, not {url!r}")
+            raise ValueError("a webhook is an http or https address")
         self.url = url
+        self._host = urlsplit(url).hostname or "the webhook"
+        self._clean = clean
         self.failed = 0
         """Events that could not be delivered."""
         self._style, self._kinds = style, frozenset(kinds)
@@ -94,7 +102,9 @@ class Webhook:
                 waiting.task_done()
 
     def _deliver(self, event: GuardEvent) -> None:
-        body = json.dumps(payload(event, self._style)).encode()
+        said = payload(event, self._style)
+        clean = {k: self._clean(v) if isinstance(v, str) else v for k, v in said.items()}
+        body = json.dumps(clean).encode()
         for attempt in range(self._attempts):
             if attempt:
                 # Full jitter: many processes that fail together do not come back together.
@@ -102,7 +112,9 @@ class Webhook:
             if self._post(body):
                 return
         self.failed += 1
-        _log.warning("an alert could not be delivered to %s: %s", self.url, event.message)
+        # Not the address: who knows it may post there.
+        message = self._clean(event.message)
+        _log.warning("an alert could not be delivered to %s: %s", self._host, message)
 
     def _post(self, body: bytes) -> bool:
         """True if it is done with: delivered, or refused for good (which is logged)."""
@@ -115,7 +127,7 @@ class Webhook:
             if status is None or status in _RETRY_STATUS:
                 return False
             self.failed += 1
-            _log.warning("%s refused an alert: HTTP %s", self.url, status)
+            _log.warning("%s refused an alert: HTTP %s", self._host, status)
             return True
 
 

@@ -1,4 +1,4 @@
-"""``python -m spanledger.cli.checks._gate_probe NAME…``: what became of the gates, as JSON."""
+"""``python -m spanledger.cli.checks._gate_probe MODULE…``: what became of the gates, as JSON."""
 
 import contextlib
 import dataclasses

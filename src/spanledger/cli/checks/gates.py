@@ -15,11 +15,11 @@ _TIMEOUT_S = 60
 
 def check() -> list[Result]:
     """Import each installed client library under the gate and see whether it is in place."""
-    from spanledger.instrumentation._hooks import GATED
+    from spanledger.instrumentation._clients import CLIENTS
 
-    installed = [name for name in GATED if find_spec(name) is not None]
+    installed = [client for client in CLIENTS if _is_installed(client.package)]
     if not installed:
-        names = ", ".join(GATED)
+        names = ", ".join(client.name for client in CLIENTS)
         return [
             warn(
                 "gates",
@@ -27,15 +27,22 @@ def check() -> list[Result]:
                 "Install the one that your agent uses; without a gate limits are not held.",
             )
         ]
-    reports = _probe(installed)
-    return [_result(name, reports.get(name)) for name in installed]
+    reports = _probe({client.name: client.package for client in installed})
+    return [_result(client.name, reports.get(client.name)) for client in installed]
 
 
-def _probe(names: list[str]) -> dict[str, dict[str, Any]]:
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor is what it lies in
+        return False
+
+
+def _probe(packages: dict[str, str]) -> dict[str, dict[str, Any]]:
     """In a subprocess: importing a client library costs a second and can't be undone."""
     environ = {**os.environ, "OTEL_SDK_DISABLED": "true", "SPANLEDGER_EXPORT": "off"}
     done = subprocess.run(
-        [sys.executable, "-m", "spanledger.cli.checks._gate_probe", *names],
+        [sys.executable, "-m", "spanledger.cli.checks._gate_probe", *packages.values()],
         env=environ,
         capture_output=True,
         text=True,
@@ -46,7 +53,7 @@ def _probe(names: list[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return {name: {"state": "failed", "detail": last, "wrapped": []} for name in names}
+        return {name: {"state": "failed", "detail": last, "wrapped": []} for name in packages}
     return found
 
 

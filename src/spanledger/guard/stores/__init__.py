@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from spanledger.guard.stores._changes import Change
 from spanledger.guard.stores._protocol import Grant, Store
 from spanledger.guard.stores.errors import StoreUnavailable
 from spanledger.guard.stores.memory import MemoryStore
@@ -9,7 +10,7 @@ from spanledger.guard.stores.memory import MemoryStore
 if TYPE_CHECKING:
     from spanledger.guard.stores.sqlite import SqliteStore
 
-__all__ = ["Grant", "MemoryStore", "SqliteStore", "Store", "StoreUnavailable"]
+__all__ = ["Change", "Grant", "MemoryStore", "SqliteStore", "Store", "StoreUnavailable"]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,12 +35,23 @@ class Store(Protocol):
         self, reservation_id: str, more: Callable[[Demand], Demand | None]
     ) -> Shortage | None: ...
 
-    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool: ...
+    def settle(
+        self,
+        reservation_id: str,
+        actual: Callable[[Demand], int],
+        *,
+        estimated: bool | None = None,
+    ) -> bool:
+        """`estimated`: whether what was used is a guess of ours, for a store's journal."""
+        ...
 
     def read(self, key: Key) -> Counter: ...
 
     def forget(self, rule: str, before: int) -> None:
-        """Drop what no open call holds of a rule's windows that began before (epoch seconds)."""
+        """Drop what no open call holds of a rule's windows that began before (epoch seconds).
+
+        A store that lasts does it in a while, so that no call waits for it.
+        """
         ...
 
     def on_crossed(self, listener: Callable[[Crossing], None]) -> None:

@@ -49,7 +49,9 @@ class Deliveries:
         self._inside = inside
         self._crossings = crossings
 
-    def deliver(self, reservation_id: str, held: Held, used: Sequence[int]) -> list[Any]:
+    def deliver(
+        self, reservation_id: str, held: Held, used: Sequence[int], estimated: bool | None
+    ) -> list[Any]:
         """The server's answer. ``stale``: the reservation is another one than `held` says.
 
         Raises:
@@ -63,10 +65,16 @@ class Deliveries:
                 records.amounts(used),
                 held.how,
                 CLAIM_MS,
+                "" if estimated is None else int(estimated),
             )
 
     def write_down(
-        self, reservation_id: str, held: Held, used: Sequence[int], writer: Writer
+        self,
+        reservation_id: str,
+        held: Held,
+        used: Sequence[int],
+        estimated: bool | None,
+        writer: Writer,
     ) -> None:
         """Keep a settlement for later: on the disk, or in memory if that fails."""
         line = {
@@ -74,6 +82,7 @@ class Deliveries:
             "record": held.record,
             "used": list(used),
             "how": held.how,
+            "estimated": estimated,
         }
         try:
             with self._inside:
@@ -93,7 +102,8 @@ class Deliveries:
 
     def _again(self, line: Mapping[str, Any]) -> None:
         held = read_held(line["record"], line["how"])
-        while (reply := self.deliver(line["id"], held, line["used"]))[0] == b"stale":
+        estimated = line.get("estimated")
+        while (reply := self.deliver(line["id"], held, line["used"], estimated))[0] == b"stale":
             held = read_held(reply[1], line["how"])  # it was extended: the counters are the same
         self._crossings.tell(reply[1:])
 

@@ -83,6 +83,15 @@ class Link:
 
         return int(self._ask(count)[0])
 
+    def journal(self, start: str, most: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Lines of the settlement journal, from an id on (``(id``: after it)."""
+
+        def lines() -> list[Any]:
+            found: Any = self._ready().xrange(f"{self._base}settlements", start, count=most)
+            return list(found)
+
+        return self._ask(lines)
+
     def accept_loss(self) -> None:
         """Go on with what the server holds, although data that this host knew of is gone."""
         self._ask(lambda: self._enter(self._connect(), "accept"))
@@ -175,8 +184,8 @@ class Link:
                 self.name,
                 "its data is not the data that this host has used before: it came back empty, "
                 "was flushed, or is another server",
-                "Restore it; or call RedisStore.accept_loss() to go on with what it holds, then "
-                "what was spent before does not count any more.",
+                "Restore it; or run `spanledger guard accept-loss` to go on with what it holds: "
+                "what was spent before does not count any more then.",
             )
         self._epoch = reply[1].decode()
         self._epochs.write(self._epoch)

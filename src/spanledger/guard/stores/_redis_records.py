@@ -6,12 +6,13 @@ value holds; the names of one rule's counters begin alike, so that they can be l
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, cast
 
 from spanledger.guard.decision import Metric
 from spanledger.guard.ledger import Crossing, Demand, Key, Shortage
+from spanledger.guard.stores._changes import Change, Kind, changes_of
 
 MAX_AMOUNT = 9_000_000_000_000_000
 """The most that an entry may hold or charge (9.0 M USD in nano-USD); doubles are exact to it."""
@@ -121,3 +122,21 @@ _KINDS: dict[bytes, Literal["exhausted", "contended", "limited"]] = {
     b"contended": "contended",
     b"limited": "limited",
 }
+
+
+def read_changes(number: bytes, line: Mapping[bytes, bytes]) -> Iterator[Change]:
+    """The rows of one line of the settlement journal; its number begins with the time in ms."""
+    kind = cast("Kind", line[b"kind"].decode())
+    demands = read(line[b"record"])
+    held = [demand.amount for demand in demands]
+    # A lease that ended is charged in full.
+    used = [int(amount) for amount in json.loads(line[b"used"])] if line[b"used"] else held
+    if kind == "corrected":
+        used = [amount - before for amount, before in zip(used, held, strict=True)]
+    rid = line[b"id"].decode("utf-8", "surrogatepass")
+    estimated = _ESTIMATED[line[b"estimated"]]
+    at = int(number.partition(b"-")[0]) / 1000
+    return changes_of(rid, at, kind, demands, used, estimated)
+
+
+_ESTIMATED = {b"": None, b"0": False, b"1": True}

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from spanledger.guard.ledger import Counter, Key
 from spanledger.guard.stores import _redis_records as records
+from spanledger.guard.stores._changes import Change
 from spanledger.guard.stores._inside import Inside
 from spanledger.guard.stores._redis_link import BackendDown, Link
 
@@ -39,6 +40,22 @@ class RedisTables:
             )
             if len(page) < PAGE:
                 return found
+
+    def settlements(self, since: float = 0.0) -> list[Change]:
+        """The settlement journal from a moment on (seconds since the epoch), in order.
+
+        The server keeps about the last 100 000 settlements.
+        """
+        found: list[Change] = []
+        start = str(int(since * 1000))
+        while True:
+            with self._inside:
+                page = self._link.journal(start, PAGE)
+            for number, line in page:
+                found += records.read_changes(number, line)
+            if len(page) < PAGE:
+                return found
+            start = f"({page[-1][0].decode()}"
 
     def _reset_spent(self, rule: str, value: str | None) -> int:
         prefix, at, total = records.name_prefix(rule, value), 0, 0

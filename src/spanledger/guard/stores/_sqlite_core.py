@@ -105,10 +105,11 @@ class SqliteCore:
             self._journal.replay(self._charge)
         return self._file.write(step)
 
-    def _ask(self, query: Callable[[rows.LedgerConnection], T]) -> T:
+    def _ask(self, query: Callable[[rows.LedgerConnection], T], nothing: T) -> T:
+        """What `query` finds; `nothing` where no ledger was ever made. To ask makes none."""
         with self._section:
             self._usable()
-            return self._file.read(query)
+            return self._file.read(query) if self._file.is_there() else nothing
 
     def _usable(self) -> None:
         if self._closed:

@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from errno import errorcode
 from pathlib import Path
 from random import random
 from typing import TypeVar
 
 from spanledger.guard.stores._sqlite_place import (
+    PLACES,
     Identity,
     identity,
     make_private,
@@ -19,16 +21,27 @@ from spanledger.guard.stores._sqlite_place import (
     refuse_network,
 )
 from spanledger.guard.stores._sqlite_rows import LedgerConnection
-from spanledger.guard.stores._sqlite_schema import APPLICATION_ID, TABLES, VERSION
+from spanledger.guard.stores._sqlite_schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    TABLES,
+    VERSION,
+)
 from spanledger.guard.stores.errors import StoreUnavailable
 
 T = TypeVar("T")
 
+_RIGHTS = f"Give this user the right to write the file and its directory; or {PLACES}."
+_ROOM = "The disk is full: make room."
 _ADVICE = {
     "SQLITE_BUSY": "Another process holds it: find a backup or a shell that keeps it open.",
-    "SQLITE_FULL": "The disk is full: make room.",
-    "SQLITE_READONLY": "Give this user the right to write the file and its directory.",
-    "SQLITE_CANTOPEN": "Give this user the right to write the file and its directory.",
+    "SQLITE_FULL": _ROOM,
+    "SQLITE_READONLY": _RIGHTS,
+    "SQLITE_CANTOPEN": _RIGHTS,
+    "EACCES": _RIGHTS,
+    "EPERM": _RIGHTS,
+    "EROFS": _RIGHTS,
+    "ENOSPC": _ROOM,
     "SQLITE_CORRUPT": "Restore it from a backup, or move it away to begin with nothing spent.",
     "SQLITE_NOTADB": "Restore it from a backup, or move it away to begin with nothing spent.",
 }
@@ -79,6 +92,13 @@ class SqliteFile:
             self._roll_back(connection)
             raise
         return result
+
+    def is_there(self) -> bool:
+        """Whether there is a ledger, or was one. Raises `StoreUnavailable` for anything else."""
+        if self._identity is not None or identity(self.path) is not None:
+            return True
+        # Its log alone: one is about to be told that the ledger is gone.
+        return self._log_is_there()
 
     def read(self, step: Callable[[LedgerConnection], T]) -> T:
         """Run `step`, which makes one query. Raises `StoreUnavailable`."""
@@ -162,6 +182,8 @@ class SqliteFile:
             self._know(connection)
             # Survives a killed process; power loss may take the last commits.
             connection.execute("PRAGMA synchronous=NORMAL")
+            # Pages in the log until they are moved into the file, which waits for the disk: 4 MB.
+            connection.execute("PRAGMA wal_autocheckpoint=2000")
             # From here on `_begin` waits itself: in turn, and no longer than wanted.
             connection.execute("PRAGMA busy_timeout=0")
         except BaseException:
@@ -184,10 +206,12 @@ class SqliteFile:
                 f"it has format {version} and this Spanledger knows formats up to {VERSION}",
                 "Update Spanledger here: a newer one has used the file.",
             )
+        if version < VERSION:
+            _migrate(connection)
 
     def _create(self) -> None:
         """Make a whole ledger beside the place, then link it there: nobody sees half of one."""
-        if self.path.with_name(f"{self.path.name}-wal").exists() and not self.path.exists():
+        if self._log_is_there() and not self.path.exists():
             raise StoreUnavailable(
                 str(self.path),
                 "the file is gone and its write-ahead log (-wal) is still there",
@@ -204,6 +228,9 @@ class SqliteFile:
                 scratch.unlink()
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
+
+    def _log_is_there(self) -> bool:
+        return self.path.with_name(f"{self.path.name}-wal").exists()
 
     def _begin(self, connection: LedgerConnection) -> None:
         """Take the write lock, waiting for other processes."""
@@ -233,12 +260,27 @@ class SqliteFile:
 
     def _unavailable(self, error: sqlite3.Error | OSError) -> StoreUnavailable:
         name = getattr(error, "sqlite_errorname", "") or ""
-        kind = "_".join(name.split("_")[:2])
+        kind = "_".join(name.split("_")[:2]) or errorcode.get(getattr(error, "errno", 0), "")
         if kind != "SQLITE_BUSY":
             # A fresh connection may do what this one can't any more.
             self.close()
         problem = f"{error} ({name})" if name else str(error)
         return StoreUnavailable(str(self.path), problem, _ADVICE.get(kind, _OTHER))
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to date. Several processes may try: the first does it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for number in range(version + 1, VERSION + 1):
+            for statement in MIGRATIONS[number].split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 #: Connections of a parent process, kept so that nothing closes them in the child.
@@ -248,6 +290,8 @@ _inherited: list[LedgerConnection] = []
 def _write_tables(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        # Each commit writes whole pages: small ones are written faster.
+        connection.execute("PRAGMA page_size=2048")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(
             f"BEGIN IMMEDIATE; {TABLES} PRAGMA application_id={APPLICATION_ID}; "

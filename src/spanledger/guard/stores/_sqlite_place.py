@@ -13,6 +13,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
     | {"lustre", "beegfs", "gpfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs"}
     | {"fuse.gcsfuse", "fuse.rclone"}
 )
+#: How a user says where the ledger lies.
+PLACES = "set SPANLEDGER_DATA_DIR, or SPANLEDGER_STORE=sqlite:PATH (memory: this process only)"
 #: Blanks and backslashes in a mount point are written in octal.
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -31,7 +33,7 @@ def prepare_directory(path: Path) -> None:
         raise StoreUnavailable(
             str(path),
             f"its directory can't be made ({error.strerror})",
-            "Make the directory yourself, or choose another place for the ledger.",
+            f"Make it yourself, or choose another place: {PLACES}.",
         ) from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StoreUnavailable(
@@ -76,7 +78,7 @@ def identity(path: Path) -> Identity | None:
     """Which file lies at `path`; None if there is none. Raises `StoreUnavailable` for odd ones."""
     try:
         seen = os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise StoreUnavailable(

@@ -4,34 +4,15 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from spanledger.guard.ledger import Counter, Crossing, Key
 from spanledger.guard.stores import _sqlite_demands as _demands
+from spanledger.guard.stores._changes import Change, Kind, changes_of
 
-Kind = Literal["settled", "expired", "corrected", "reset"]
 #: Keys in one query. SQLite allows 32 766 variables in one statement.
 _MOST_KEYS = 500
 _MOST_REMEMBERED = 4096
-
-
-class Change(NamedTuple):
-    """One row of the settlement journal: what was charged to one counter, and when.
-
-    The sum of `charged` over a counter's changes is what it has spent, as long as none was
-    pruned. `estimated` is None where nobody said.
-    """
-
-    reservation_id: str
-    at: float
-    """Seconds since the epoch."""
-    kind: Kind
-    key: Key
-    metric: str
-    """Empty for a reset, which belongs to no call."""
-    reserved: int
-    charged: int
-    estimated: bool | None
 
 
 class LedgerConnection(sqlite3.Connection):
@@ -208,14 +189,17 @@ def changes(connection: sqlite3.Connection, since: float) -> list[Change]:
         (since,),
     )
     return [
-        Change(
-            rid, at, kind, demand.key, "" if kind == "reset" else demand.metric,
-            demand.amount, int(charge),
+        change
+        for rid, at, kind, demands, charged, estimated in rows
+        for change in changes_of(
+            rid,
+            at,
+            kind,
+            _demands.load(demands),
+            [int(amount) for amount in charged.split(",")],
             None if estimated is None else bool(estimated),
         )
-        for rid, at, kind, demands, charged, estimated in rows
-        for demand, charge in zip(_demands.load(demands), charged.split(","), strict=True)
-    ]  # fmt: skip
+    ]
 
 
 # --- crossings ------------------------------------------------------------------------------

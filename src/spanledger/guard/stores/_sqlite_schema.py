@@ -3,7 +3,7 @@
 #: "SPLG": says that a file is a ledger of ours, whatever its name.
 APPLICATION_ID = 0x53504C47
 #: Raised by every change of the tables; a file with a higher one is refused.
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE counters (
@@ -11,6 +11,7 @@ CREATE TABLE counters (
     spent INTEGER NOT NULL, reserved INTEGER NOT NULL, told INTEGER NOT NULL,
     PRIMARY KEY (rule, value, window_start)
 ) WITHOUT ROWID;
+CREATE INDEX counters_by_window ON counters (rule, window_start);
 
 -- Open reservations only, so that it stays small and a sweep may read all of it.
 CREATE TABLE reservations (
@@ -40,3 +41,16 @@ CREATE TABLE crossings (
 CREATE TABLE rules (name TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE forced (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 """
+
+#: What makes a file of the version before into one of this version.
+MIGRATIONS = {
+    # `told` was the number of marks; now it is the greatest mark, by its amount.
+    2: """
+CREATE INDEX counters_by_window ON counters (rule, window_start);
+UPDATE counters SET told = coalesce((
+    SELECT max(mark) FROM crossings AS c
+    WHERE c.rule = counters.rule AND c.value = counters.value
+    AND c.window_start = counters.window_start
+), 0);
+""",
+}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger, Open, Shortage
 from spanledger.guard.stores import _sqlite_demands as _demands
 from spanledger.guard.stores import _sqlite_rows as rows
+from spanledger.guard.stores._changes import Kind
 from spanledger.guard.stores._sqlite_queue import Answer, Queue, Waiter
 
 #: How many rows one step of upkeep changes at the most, so that others get their turn.
@@ -113,7 +114,7 @@ def settle(
 
 def _take(
     connection: rows.LedgerConnection, rid: str, known: tuple[str, tuple[Demand, ...]] | None
-) -> tuple[rows.Kind, str, tuple[Demand, ...]] | None:
+) -> tuple[Kind, str, tuple[Demand, ...]] | None:
     """Take a reservation out, or its tombstone: what a settlement of it is, and its demands."""
     if known is not None and rows.take_known(connection, rid, known[0]):
         return "settled", *known

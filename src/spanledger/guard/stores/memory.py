@@ -1,6 +1,7 @@
 """The ledger in this process's memory: a lock, a clock and a queue of waiters around it."""
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -10,10 +11,27 @@ from contextlib import suppress
 from dataclasses import replace
 from weakref import WeakSet
 
-from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger, Shortage
+from spanledger.guard.ledger import (
+    OVERFLOW,
+    Counter,
+    Crossing,
+    Demand,
+    Group,
+    Key,
+    Ledger,
+    Shortage,
+)
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._section import Section
 
+_log = logging.getLogger("spanledger.guard")
+
+#: Counters of one rule in one window, about 300 bytes each, before further values share one.
+MOST_VALUES = 100_000
+_FULL = (
+    "Rule %r counts more than %d values in one window: those that come now share one counter, %s, "
+    "and so one limit. Set guard.max_values (SPANLEDGER_MAX_VALUES) higher if memory allows."
+)
 #: Leases are looked at when this many seconds have passed since the last look.
 _SWEEP_EVERY_S = 5.0
 
@@ -41,13 +59,18 @@ class _Waiter:
 class MemoryStore:
     """A ledger for one process. Its budgets end with the process.
 
-    `clock` gives monotonic seconds; leases and waits are measured with it.
+    `clock` gives monotonic seconds; leases and waits are measured with it. A rule has at most
+    `most_values` counters in one window: further users, sessions, … share one more counter, under
+    the value ``(overflow)``, and its limit. That is said once in the log.
     """
 
     in_memory = True
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, most_values: int = MOST_VALUES
+    ) -> None:
         self._clock = clock
+        self._most_values = most_values
         self._on_crossed: list[Callable[[Crossing], None]] = []
         self._rules: dict[str, str] = {}
         self._forced: dict[str, str] = {}
@@ -58,14 +81,17 @@ class MemoryStore:
         # Guards the ledger, the waiters and the time of the next sweep. Never held while
         # foreign code runs (waiters are woken after it is released), finalisers excepted.
         self._section = Section()
-        self._ledger = Ledger()
+        self._ledger = Ledger(most_values=self._most_values)
+        self._said = set[Group]()
         self._waiters: deque[_Waiter] = deque()
         self._next_sweep = 0.0
 
     def _after_fork(self) -> None:
-        spent = {key: Counter(spent=c.spent) for key, c in self._ledger.counters.items()}
+        ledger = self._ledger
         self._reset()
-        self._ledger.counters = spent
+        for counter in ledger.counters.values():
+            counter.reserved = 0
+        self._ledger = replace(ledger, open={}, swept={}, crossed=[])
 
     def reserve(
         self, reservation_id: str, demands: Sequence[Demand], *, lease_s: float, max_wait_s: float
@@ -126,11 +152,17 @@ class MemoryStore:
         with self._section:
             return self._ledger.extend(reservation_id, more)
 
-    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
+    def settle(
+        self,
+        reservation_id: str,
+        actual: Callable[[Demand], int],
+        *,
+        estimated: bool | None = None,
+    ) -> bool:
         """Charge what was used and free the rest; False if it was settled before.
 
-        Called by a finaliser that interrupts this store on the same thread, it charges a moment
-        later and answers True.
+        `estimated` is for journals, of which this store has none. Called by a finaliser that
+        interrupts this store on the same thread, it charges a moment later and answers True.
         """
         if self._section.inside():
             self._section.put_off(lambda: self.settle(reservation_id, actual))
@@ -147,7 +179,7 @@ class MemoryStore:
     def read(self, key: Key) -> Counter:
         """A copy of one counter."""
         with self._section:
-            counter = self._ledger.counters.get(key)
+            counter = self._ledger.counters.get(self._ledger.place(key))
             return replace(counter) if counter else Counter()
 
     def forget(self, rule: str, before: int) -> None:
@@ -171,17 +203,11 @@ class MemoryStore:
     def reset(self, rule: str, value: str | None = None) -> int:
         """Set what is spent back to 0; open reservations stay. How many counters that were."""
         with self._section:
-            chosen = [
-                counter
-                for key, counter in self._ledger.counters.items()
-                if key.rule == rule and value in {None, key.value}
-            ]
-            for counter in chosen:
-                counter.spent = counter.told = 0
+            number = self._ledger.reset(rule, value)
             woken = self._serve()
         for waiter in woken:
             waiter.wake()
-        return len(chosen)
+        return number
 
     def rules(self) -> Mapping[str, str]:
         """Rules that were made at run time."""
@@ -231,14 +257,27 @@ class MemoryStore:
             if short is not None and short.kind == "contended" and waiter is not None:
                 self._waiters.append(waiter)
             crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
+            full = self._newly_full() if self._ledger.full else ()
         for other in woken:
             other.wake()
         self._tell(crossed)
+        for rule in full:
+            _log.warning(_FULL, rule, self._most_values, OVERFLOW)
         return short
+
+    def _newly_full(self) -> list[str]:
+        """The rules whose present windows ran out of room since the last look. Under the lock."""
+        full = self._ledger.full
+        if full <= self._said:
+            return []
+        rules = sorted({rule for rule, _start in full - self._said})
+        self._said = set(full)
+        return rules
 
     def _overtakes(self, demands: Sequence[Demand]) -> Shortage | None:
         """Contended, if someone already waits for one of the same counters. Under the lock."""
         waited_for = {d.key for waiter in self._waiters for d in waiter.demands}
+        demands = self._ledger.placed(demands)
         short = self._ledger.shortage(demands)
         if short is not None:
             return short

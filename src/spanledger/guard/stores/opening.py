@@ -17,8 +17,15 @@ def open_store(settings: GuardSettings, data_dir: Path) -> Store:
     Valkey, whose journal is kept in `data_dir`. Raises `ConfigError` for anything else.
     """
     name = settings.store
+    if settings.max_values < 1:
+        raise ConfigError(
+            "there must be room for somebody",
+            key="guard.max_values",
+            found=settings.max_values,
+            allowed="1 or more",
+        )
     if name == "memory":
-        return MemoryStore()
+        return MemoryStore(most_values=settings.max_values)
     if name == "sqlite" or name.startswith("sqlite:"):
         from spanledger.guard.stores.sqlite import SqliteStore
 

@@ -196,7 +196,7 @@ class RedisStore(RedisTables):
         return self._pool
 
     def _give_up(self, reservation_id: str) -> None:
-        self._writer.put(lambda: self._settle(reservation_id, lambda _entry: 0))
+        self._writer.put(lambda: self._settle(reservation_id, lambda _entry: 0, None))
 
     def _arrive(self, ask: _Ask) -> Shortage | None:
         """The first attempt: nobody overtakes one that waits for the same counter."""
@@ -247,7 +247,7 @@ class RedisStore(RedisTables):
                 # It may be held there all the same: freed as soon as the server answers.
                 unused = [0] * len(entries)
                 held = Held(entries, record)
-                self._deliveries.write_down(ask.reservation_id, held, unused, self._writer)
+                self._deliveries.write_down(ask.reservation_id, held, unused, None, self._writer)
             raise error
         if self._on_down == "local_share":
             with self._local_lock:  # inside already: see `_reserve`
@@ -357,32 +357,44 @@ class RedisStore(RedisTables):
 
     # --- settle -----------------------------------------------------------------------------
 
-    def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
+    def settle(
+        self,
+        reservation_id: str,
+        actual: Callable[[Demand], int],
+        *,
+        estimated: bool | None = None,
+    ) -> bool:
         """Charge what was used and free the rest; False if it was settled before.
 
-        On the thread of an event loop, and in a finaliser that interrupts this store, it is
-        done a moment later on another thread, and the answer is True. A server that is away
-        gets it later: see `directory`.
+        `estimated` is noted in the settlement journal. On the thread of an event loop, and in a
+        finaliser that interrupts this store, it is done a moment later on another thread, and
+        the answer is True. A server that is away gets it later: see `directory`.
 
         Raises:
             StoreUnavailable: the server is away, and this process does not know the reservation.
         """
         if self._inside.must_hand_over():
-            self._writer.put(lambda: self._settle(reservation_id, actual))
+            self._writer.put(lambda: self._settle(reservation_id, actual, estimated))
             return True
-        return self._settle(reservation_id, actual)
+        return self._settle(reservation_id, actual, estimated)
 
-    def _settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
+    def _settle(
+        self, reservation_id: str, actual: Callable[[Demand], int], estimated: bool | None
+    ) -> bool:
         held = self._held.get(reservation_id)
         while True:
             used = [actual(entry) for entry in held.entries] if held is not None else []
             try:
-                reply = self._deliveries.deliver(reservation_id, held or NOTHING, used)
+                reply = self._deliveries.deliver(reservation_id, held or NOTHING, used, estimated)
             except StoreUnavailable as error:
                 if held is None:
                     raise
                 lost = not isinstance(error, BackendDown)
-                self._settle_alone(reservation_id, held, used, actual, lost=lost)
+                # A server that lost its data does not know the reservation: charged anew.
+                known = held._replace(how="charge") if lost else held
+                self._missed()
+                self._deliveries.write_down(reservation_id, known, used, estimated, self._writer)
+                self._done(reservation_id, actual)
                 return True
             if reply[0] != b"stale":
                 break
@@ -390,21 +402,6 @@ class RedisStore(RedisTables):
         self._done(reservation_id, actual)
         self._crossings.tell(reply[1:])
         return bool(reply[0] == b"settled")
-
-    def _settle_alone(
-        self,
-        reservation_id: str,
-        held: Held,
-        used: Sequence[int],
-        actual: Callable[[Demand], int],
-        *,
-        lost: bool,
-    ) -> None:
-        # A server that lost its data does not know the reservation either: charged anew.
-        known = held._replace(how="charge") if lost else held
-        self._missed()
-        self._deliveries.write_down(reservation_id, known, used, self._writer)
-        self._done(reservation_id, actual)
 
     def _done(self, reservation_id: str, actual: Callable[[Demand], int]) -> None:
         self._held.pop(reservation_id, None)
@@ -498,13 +495,10 @@ class RedisStore(RedisTables):
     def forget(self, rule: str, before: int) -> None:
         """Drop what no open call holds of a rule's windows that began before (epoch seconds).
 
-        On the thread of an event loop it is done later. A server that is away keeps them until
-        the next window ends.
+        It is done in a while, on another thread. A server that is away keeps them until the
+        next window ends.
         """
-        if self._inside.must_hand_over():
-            self._writer.put(lambda: self._forget(rule, before))
-        else:
-            self._forget(rule, before)
+        self._writer.put(lambda: self._forget(rule, before))
 
     def waiting(self) -> int:
         """How many calls of this process wait for others to settle."""

@@ -14,11 +14,11 @@ from spanledger.guard.ledger import Counter, Demand, Key, Shortage
 from spanledger.guard.stores import _sqlite_demands as _demands
 from spanledger.guard.stores import _sqlite_rows as rows
 from spanledger.guard.stores import _sqlite_steps as steps
+from spanledger.guard.stores._changes import Change
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._sqlite_core import SqliteCore, wake_all
 from spanledger.guard.stores._sqlite_journal import Late
 from spanledger.guard.stores._sqlite_queue import Waiter
-from spanledger.guard.stores._sqlite_rows import Change
 from spanledger.guard.stores.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -159,20 +159,20 @@ class SqliteStore(SqliteCore):
     def read(self, key: Key) -> Counter:
         """A copy of one counter."""
         key = _demands.storable_key(key)
-        return self._ask(lambda c: rows.read_counters(c, [key])).get(key, Counter())
+        return self._ask(lambda c: rows.read_counters(c, [key]).get(key), None) or Counter()
 
     def counters(self, rule: str | None = None) -> list[tuple[Key, Counter]]:
         """Copies of all counters, or of those of one rule."""
-        return self._ask(lambda c: rows.all_counters(c, rule))
+        return self._ask(lambda c: rows.all_counters(c, rule), [])
 
     def settlements(self, since: float = 0.0) -> list[Change]:
         """The settlement journal from a moment on (seconds since the epoch), in order."""
-        return self._ask(lambda c: rows.changes(c, since))
+        return self._ask(lambda c: rows.changes(c, since), [])
 
     def open_reservations(self) -> int:
         """How many reservations are open, of all processes."""
         return self._ask(
-            lambda c: int(c.execute("SELECT count(*) FROM reservations").fetchone()[0])
+            lambda c: int(c.execute("SELECT count(*) FROM reservations").fetchone()[0]), 0
         )
 
     def waiting(self) -> int:
@@ -193,7 +193,7 @@ class SqliteStore(SqliteCore):
 
     def rules(self) -> Mapping[str, str]:
         """Rules that were made at run time."""
-        return self._ask(lambda c: dict(c.execute("SELECT name, definition FROM rules")))
+        return self._ask(lambda c: dict(c.execute("SELECT name, definition FROM rules")), {})
 
     def put_rule(self, name: str, definition: str | None) -> None:
         """Keep a rule; None takes it out."""
@@ -201,13 +201,16 @@ class SqliteStore(SqliteCore):
 
     def forced(self) -> Mapping[str, str]:
         """Breakers that were forced, by name."""
-        return self._ask(lambda c: dict(c.execute("SELECT name, state FROM forced")))
+        return self._ask(lambda c: dict(c.execute("SELECT name, state FROM forced")), {})
 
     def force(self, name: str, state: str | None) -> None:
         """Force a breaker; None lets it go."""
         self._run(lambda c: _put(c, "forced", name, state))
 
     def _forget(self, rule: str, before: int) -> None:
+        # Most often there is nothing to drop, and then nobody is kept waiting.
+        if not self._ask(lambda c: bool(rows.old_keys(c, rule, before, 1)), False):
+            return
         while self._run(lambda connection: steps.forget(connection, rule, before)):
             pass
 

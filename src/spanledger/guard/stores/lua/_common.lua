@@ -9,6 +9,8 @@
 
 local SAFE = 9000000000000000
 local BILLION = 1000000000
+-- Lines of the settlement journal that are kept, about.
+local JOURNAL_MOST = 100000
 
 local base = ARGV[1]
 local open = KEYS[1]
@@ -35,6 +37,7 @@ end
 
 local function minus(amount)
   if amount == '0' then return amount end
+  if string.sub(amount, 1, 1) == '-' then return string.sub(amount, 2) end
   return '-' .. amount
 end
 
@@ -104,15 +107,23 @@ local function charge(entry, key, amount, reply, due_ms)
   local marks = entry[MARKS]
   if #marks == 0 then return end
   local seen = redis.call('HMGET', key, 'told', 'spent')
-  local told = tonumber(seen[1]) or 0
+  local told = seen[1] or '0'
   local before = told
-  while told < #marks and exceeds(marks[told + 1], seen[2], '1') do
-    told = told + 1
-    local crossing = cjson.encode({entry[COUNTER], entry[METRIC], marks[told], seen[2]})
-    redis.call('ZADD', outbox, due_ms, crossing)
-    reply[#reply + 1] = crossing
+  for _, mark in ipairs(marks) do
+    if exceeds(told, mark) and exceeds(mark, seen[2], '1') then
+      told = mark
+      local crossing = cjson.encode({entry[COUNTER], entry[METRIC], mark, seen[2]})
+      redis.call('ZADD', outbox, due_ms, crossing)
+      reply[#reply + 1] = crossing
+    end
   end
-  if told > before then redis.call('HSET', key, 'told', told) end
+  if told ~= before then redis.call('HSET', key, 'told', told) end
+end
+
+-- One line of the settlement journal. `record`: what was held; `used`: an amount for each entry.
+local function journal(id, kind, record, used, estimated)
+  redis.call('XADD', base .. 'settlements', 'MAXLEN', '~', JOURNAL_MOST, '*',
+    'id', id, 'kind', kind, 'record', record, 'used', used, 'estimated', estimated)
 end
 
 local function unhold(entry, key)

@@ -1,6 +1,6 @@
 -- Turn what is held into what was used. A reservation that was swept is corrected.
 -- ARGV: base, epoch, id, record that the caller knows, amounts used, 'held' or 'charge',
---       ms until another process may tell the crossings.
+--       ms until another process may tell the crossings, whether they are estimated ('1', '0', '').
 -- 'charge': the reservation may have been admitted while the server was away; what is neither
 -- open nor swept is charged too, once for each id.
 local REMEMBER_S = 30 * 86400
@@ -36,6 +36,7 @@ for i, entry in ipairs(cjson.decode(record)) do
   end
   charge(entry, key, used[i], reply, due_ms)
 end
+journal(id, how == 'swept' and 'corrected' or 'settled', record, ARGV[5], ARGV[8])
 redis.call('HDEL', how == 'swept' and swept or open, id)
 redis.call('ZREM', how == 'swept' and base .. 'tombs' or leases, id)
 return reply

@@ -11,6 +11,7 @@ for _, id in ipairs(late) do
     unhold(entry, key)
     charge(entry, key, entry[AMOUNT], {}, now)
   end
+  journal(id, 'expired', record, '', '1')
   redis.call('HSET', swept, id, record)
   redis.call('ZADD', base .. 'tombs', now, id)
   redis.call('HDEL', open, id)

@@ -1,0 +1,29 @@
+"""Each test has a data directory of its own, and so have the agents that it starts.
+
+The ledger lies there by default: without this, tests would count into the user's budgets, and
+into each other's.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def _data_root() -> Iterator[Path]:
+    """Short, for sockets may lie below it."""
+    with tempfile.TemporaryDirectory(prefix="spl-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_data_dir(_data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By both names: many tests start agents without this process's settings."""
+    folder = _data_root / str(next(_numbers))
+    monkeypatch.setenv("SPANLEDGER_DATA_DIR", str(folder / "spanledger"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
