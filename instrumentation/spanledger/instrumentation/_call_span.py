@@ -10,9 +10,9 @@ from opentelemetry.trace import Status, StatusCode
 from spanledger import semconv
 from spanledger.guard import Refusal
 from spanledger.instrumentation import _spans
-from spanledger.instrumentation._facts import Request
+from spanledger.instrumentation._facts import ReportedFailure, Request
 from spanledger.instrumentation._failures import status_of
-from spanledger.processors import providers
+from spanledger.processors import errors, providers
 from spanledger.processors.attribution import gated
 from spanledger.processors.nodes import node_of
 
@@ -70,6 +70,8 @@ class CallSpan:
     ) -> None:
         """Write what is billed; end the span if it is ours."""
         self.span.set_attributes(attributes)
+        if error is not None:
+            errors.call_fails(self.span, error)
         if self.owned:
             if error is not None or refusal is not None:
                 text = str(error)[:500] if refusal is None else refusal.sentence()
@@ -93,4 +95,6 @@ def failure_attributes(error: BaseException | None, refusal: Refusal | None) -> 
     """Why a call failed, was refused or cut."""
     if refusal is not None:
         return _spans.refusal_attributes(refusal)
+    if isinstance(error, ReportedFailure):
+        return {semconv.ERROR_TYPE: error.code}
     return {} if error is None else _spans.error_attributes(error, status_of(error))

@@ -9,6 +9,8 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from spanledger import semconv
 from spanledger.guard import Decision, Refusal
 from spanledger.instrumentation._facts import Reply, Request
+from spanledger.instrumentation._failures import headers_of
+from spanledger.instrumentation._outcomes import retry_after_s
 from spanledger.pricing import Cost
 from spanledger.processors.attribution import GATE_SCOPE, is_inference, place_call
 from spanledger.processors.nodes import Node, attach, node_of
@@ -20,6 +22,9 @@ _USAGE_ATTRIBUTES = (
     (semconv.ANTHROPIC_CACHE_WRITE_1H_TOKENS, "cache_write_1h_tokens"),
     (semconv.USAGE_REASONING_TOKENS, "reasoning_tokens"),
 )
+
+#: Under which the providers name a request in their own logs.
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "x-goog-request-id")
 
 
 def claimable(span: Span) -> Node | None:
@@ -163,7 +168,21 @@ def error_attributes(error: BaseException, status: int | None) -> dict[str, Any]
     attributes: dict[str, Any] = {semconv.ERROR_TYPE: type(error).__qualname__}
     if status is not None:
         attributes[semconv.ERROR_STATUS_CODE] = status
+    attributes |= response_attributes(getattr(error, "response", None), error)
     request_id = getattr(error, "request_id", None)
     if isinstance(request_id, str):
         attributes[semconv.ERROR_REQUEST_ID] = request_id
+    return attributes
+
+
+def response_attributes(response: Any, error: BaseException | None = None) -> dict[str, Any]:
+    """What an answer that was an error says of itself, for an attempt that is tried again."""
+    headers = headers_of(response)
+    attributes: dict[str, Any] = {}
+    for name in _REQUEST_ID_HEADERS:
+        if isinstance(request_id := headers.get(name), str):
+            attributes[semconv.ERROR_REQUEST_ID] = request_id
+            break
+    if (after_s := retry_after_s(response, error)) is not None:
+        attributes[semconv.ERROR_RETRY_AFTER_S] = after_s
     return attributes

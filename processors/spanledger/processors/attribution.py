@@ -1,5 +1,7 @@
 """Every span learns whom it belongs to, and which span of a call is the one that is billed."""
 
+import sys
+from collections import deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -9,18 +11,24 @@ from opentelemetry.context import Context, create_key, get_value, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from spanledger import semconv
-from spanledger.processors.nodes import Node, attach, node_of
-from spanledger.track import Scope, current_scope
+from spanledger.processors.errors import resources
+from spanledger.processors.nodes import Kind, Node, attach, node_of
+from spanledger.processors.roles import scope_told_by
+from spanledger.track import Scope, bind_scope, current_scope, is_bound
+from spanledger.usage.dialect_table import ALIASES
+from spanledger.usage.dialects import operation_of
 
 #: Instrumentation scope of the gate's own spans, which come here by `place_call`.
 GATE_SCOPE = "spanledger.instrumentation"
 
 _GATED = create_key("spanledger-gated")
 
-#: OpenInference and OpenLLMetry name inference spans their own way.
-_OPENINFERENCE_KIND = "openinference.span.kind"
-_OPENINFERENCE_INFERENCE = frozenset({"LLM", "EMBEDDING", "RERANKER"})
-_OPENLLMETRY_TYPE = "llm.request.type"
+_LABELS = (
+    semconv.SPAN_KIND,
+    semconv.OPERATION_NAME,
+    "openinference.span.kind",
+    "traceloop.span.kind",
+)
 
 
 def gated(context: Context) -> Context:
@@ -38,43 +46,113 @@ class GatedCall:
 
     started_ns: int
     models: set[str]
+    response_id: str = ""
+    ended_ns: int = 0
+    """0: it is under way."""
+
+    def over(self, model: str | None, response_id: str | None, now_ns: int) -> None:
+        """It has ended; what its answer says of itself."""
+        self.ended_ns = now_ns
+        if model:
+            self.models.add(model)
+        if response_id:
+            self.response_id = response_id
 
 
 #: The last calls that gates billed in this context, the newest last.
 _recent: ContextVar[tuple[GatedCall, ...]] = ContextVar("spanledger-recent-calls", default=())
 _RECENT = 8
+#: The same of all contexts: a stream may be read in another one.
+_recent_anywhere: deque[GatedCall] = deque(maxlen=256)
 #: Where the dialects write the model that was asked for, or that answered.
-_MODELS = (semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL, "llm.model_name", "llm.request.model")
+_MODELS = (
+    *(semconv.REQUEST_MODEL, *ALIASES[semconv.REQUEST_MODEL]),
+    *(semconv.RESPONSE_MODEL, *ALIASES[semconv.RESPONSE_MODEL]),
+)
 
 
 def note_gated_call(call: GatedCall) -> None:
     """Remember, in this context, a call that a gate bills."""
     _recent.set((*_recent.get()[1 - _RECENT :], call))
+    _recent_anywhere.append(call)
 
 
-def doubles_a_gated_call(attributes: Any, start_ns: int) -> bool:
+def models_of(attributes: Any) -> set[str]:
+    """The models that an inference span names."""
+    return {str(attributes[name]) for name in _MODELS if name in attributes}
+
+
+def doubles_a_gated_call(
+    attributes: Any, start_ns: int, *, response_id: str = "", anywhere: bool = False
+) -> bool:
     """Whether an inference span of this context stands for a call that a gate has billed.
 
     Not every instrumentation has its span open and current while the client works: some make
     it afterwards, with a start in the past, some never make it current. Such a span covers the
-    start of a gated call of its own model.
+    start of a gated call of its own model, or has the same id of an answer at the same time (ids
+    alone say little: small servers draw them from a thousand).
+
+    `anywhere`: the span is of a client library that has a gate, so its call went through it, in
+    whatever context; it need only have been at the same time.
     """
-    models = {str(attributes[name]) for name in _MODELS if name in attributes}
-    return any(
-        call.started_ns >= start_ns and (not models or models & call.models)
-        for call in _recent.get()
-    )
+    models = models_of(attributes)
+    for call in list(_recent_anywhere) if anywhere else _recent.get():
+        while_under_way = not 0 < call.ended_ns < start_ns
+        if while_under_way and response_id and response_id == call.response_id:
+            return True
+        covered = call.started_ns >= start_ns or (anywhere and while_under_way)
+        if covered and (not models or models & call.models):
+            return True
+    return False
 
 
 def is_inference(attributes: Any) -> bool:
     """Whether a span with these attributes stands for a provider call, in any known dialect."""
     if not attributes:
         return False
-    if attributes.get(semconv.OPERATION_NAME) in semconv.INFERENCE_OPERATIONS:
-        return True
-    if attributes.get(_OPENINFERENCE_KIND) in _OPENINFERENCE_INFERENCE:
-        return True
-    return _OPENLLMETRY_TYPE in attributes
+    return operation_of(attributes) is not None
+
+
+def _node(span: Any, parent: Node | None, attributes: Any, *, inference: bool) -> Node:
+    """The node of a span that starts, with what the context of a later error needs of it."""
+    label = label_of(attributes) or ("inference" if inference else "")
+    kind: Kind = "inference" if inference else "other"
+    node = Node(parent, kind, span.name, label, span.start_time or 0)
+    if (handled := sys.exception()) is not None:
+        node.handled = id(handled)
+    if label == "session":
+        node.baseline = resources.read()
+    return node
+
+
+def _table(attributes: Any) -> Any:
+    """The dictionary behind the attributes of a span that starts.
+
+    The SDK's own mapping takes a lock for each question, and an exception for each no (1 µs).
+    """
+    return getattr(attributes, "_dict", attributes)
+
+
+def label_of(attributes: Any) -> str:
+    """What a span stands for, in its own words: ``session``, ``tool``, ``chat`` …"""
+    if not attributes:
+        return ""
+    for name in _LABELS:
+        if label := attributes.get(name):
+            return str(label)
+    return ""
+
+
+def _scope_of(span: Span, parent: trace.Span, attributes: Any, context: Context | None) -> Scope:
+    """Whom a span belongs to; what a framework's span adds to that holds for all below it."""
+    scope = current_scope(context)
+    if not attributes or semconv.SPAN_KIND in attributes:
+        told = scope
+    else:
+        told = scope_told_by(attributes, scope, span.name)
+    if told is not scope or is_bound(parent, scope):
+        bind_scope(span, told)
+    return told
 
 
 class AttributionProcessor(SpanProcessor):
@@ -92,10 +170,12 @@ class AttributionProcessor(SpanProcessor):
     def _start(self, span: Span, context: Context | None) -> None:
         parent_span = trace.get_current_span(context)
         parent = node_of(parent_span)
-        attributes = span.attributes
+        attributes = _table(span.attributes)
         inference = is_inference(attributes)
-        attach(span, Node(parent, "inference" if inference else "other"))
-        stamp = scope_attributes(current_scope(context))
+        node = _node(span, parent, attributes, inference=inference)
+        node.scope = scope = _scope_of(span, parent_span, attributes, context)
+        attach(span, node)
+        stamp = scope_attributes(scope)
         if inference and semconv.BILLING not in (attributes or ()):
             if get_value(_GATED, context):
                 stamp[semconv.BILLING] = "shadow"
@@ -126,7 +206,8 @@ def place_call(span: trace.Span, context: Context, *, attempt: bool = False) -> 
         return
     parent_span = trace.get_current_span(context)
     parent = node_of(parent_span)
-    attach(span, Node(parent, "inference"))
+    attributes = _table(getattr(span, "attributes", None))
+    attach(span, _node(span, parent, attributes, inference=True))
     wraps = parent is not None and parent.kind == "inference" and not attempt
     if wraps and not get_value(_GATED, context):
         parent_span.set_attribute(semconv.BILLING, "container")

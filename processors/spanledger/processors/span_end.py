@@ -5,13 +5,15 @@ they are called: open-telemetry/opentelemetry-python#5614), so whatever must be 
 span that others end is said here.
 """
 
+import time
 from typing import Any
 
 import wrapt
 from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.trace import StatusCode
 
 from spanledger import semconv
-from spanledger.processors.attribution import doubles_a_gated_call, is_inference
+from spanledger.processors import errors, leaf_billing
 from spanledger.processors.nodes import Node, node_of
 
 
@@ -19,11 +21,13 @@ def install() -> None:
     """Wrap `Span.end` once; a second call does nothing."""
     if not _installed():
         wrapt.wrap_function_wrapper(SdkSpan, "end", _end)
+        errors.watch()
 
 
 def uninstall() -> None:
     """Put the SDK's own method back."""
     if _installed():
+        errors.unwatch()
         SdkSpan.end = SdkSpan.__dict__["end"].__wrapped__  # type: ignore[method-assign]  # undoing the wrap
 
 
@@ -34,29 +38,33 @@ def _installed() -> bool:
 
 def _end(wrapped: Any, span: SdkSpan, args: Any, kwargs: Any) -> Any:
     node = node_of(span)
-    if node is not None and not node.complete and span.is_recording():
+    if node is not None and span.is_recording():
         try:
-            _before_end(span, node)
+            if not node.complete:
+                _before_end(span, node)
+            _leave_note(span, node)
         except Exception:  # noqa: BLE001 - the host's span must end whatever happens here
             return wrapped(*args, **kwargs)
     return wrapped(*args, **kwargs)
+
+
+def _leave_note(span: SdkSpan, node: Node) -> None:
+    """Errors first: their context tells what went before, without the span itself."""
+    failed = span.status.status_code is StatusCode.ERROR
+    if failed and not node.failure:
+        errors.span_fails(span, node)
+    if node.parent is not None:
+        node.tell_parent(span.name, failed=failed, ended_ns=time.time_ns())
 
 
 def _before_end(span: SdkSpan, node: Node) -> None:
     if node.on_end is not None:
         on_end, node.on_end = node.on_end, None
         on_end(span)
-    elif _is_unclaimed_double(span):
-        span.set_attribute(semconv.BILLING, "shadow")
+    else:
+        leaf_billing.settle(span, node)
     if node.calls and node.kind != "inference":
         span.set_attributes(subtree_attributes(node))
-
-
-def _is_unclaimed_double(span: SdkSpan) -> bool:
-    attributes = span.attributes or {}
-    if semconv.BILLING in attributes or not is_inference(attributes):
-        return False
-    return doubles_a_gated_call(attributes, span.start_time or 0)
 
 
 def subtree_attributes(node: Node) -> dict[str, int]:
