@@ -1,14 +1,20 @@
 """Whole spans without what must not leave."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
 
 from spanledger import semconv
 from spanledger.processors import RecordCallsSampler
 from spanledger.processors.clean import Cleaner
-from spanledger.processors.redaction import REDACTED, AllowList, redactor
+from spanledger.processors.redact.cuts import REDACTED, mark
+from spanledger.processors.redaction import AllowList, Names, redactor
 
 SECRET = "key-0123456789"
 PROMPT = "what people said"
@@ -39,6 +45,20 @@ def _span(*, sampled: bool = True) -> ReadableSpan:
     span.end()
     assert isinstance(span, ReadableSpan)
     return span
+
+
+def _wide(**options: Iterable[str]) -> Cleaner:
+    """Every attribute passes, so that only the redaction is in the way."""
+    return Cleaner(AllowList(content="full", extra=["*"]), redactor([SECRET]), **_keep(options))
+
+
+def _keep(options: dict[str, Iterable[str]]) -> dict[str, Any]:
+    return {name: Names(entries) for name, entries in options.items()}
+
+
+def _plain_span(**parts: Any) -> ReadableSpan:
+    """A finished, sampled span with these parts."""
+    return ReadableSpan("work", LINKED, **parts)
 
 
 def _cleaner(content: str = "off") -> Cleaner:
@@ -94,3 +114,104 @@ def test_a_resource_is_cleaned_once_for_all_its_spans() -> None:
 def test_a_long_status_is_cut() -> None:
     """Providers answer whole pages."""
     assert len(_cleaner().text("x" * 10_000)) == 2000
+
+
+def test_what_a_name_calls_a_secret_is_cut_out_whatever_it_is() -> None:
+    """As an attribute, in a table, behind a flag in a list of arguments."""
+    span = _plain_span(
+        attributes={
+            "db.password": "xyz",
+            "http.request.header.authorization": ["Token abc"],
+            "config": {"client_secret": "s", "token": {"old": b"t"}, "port": 80},
+            "process.command_args": ["run", "--password", "hunter2", "--verbose", "x"],
+            "gen_ai.token.type": "input",
+            "max_tokens": 100,
+        }
+    )
+    assert _wide().span(span).attributes == {
+        "db.password": mark("password"),
+        "http.request.header.authorization": [mark("authorization")],
+        "config": {
+            "client_secret": mark("secret"),
+            "token": {"old": mark("token")},
+            "port": 80,
+        },
+        "process.command_args": ["run", "--password", mark("password"), "--verbose", "x"],
+        "gen_ai.token.type": "input",
+        "max_tokens": 100,
+    }
+
+
+def test_bytes_and_names_of_attributes_are_cleaned_too() -> None:
+    """Bytes that are no text stay as they are."""
+    span = _plain_span(attributes={f"a.{SECRET}": 1, "b": f"x {SECRET}".encode(), "c": b"\xff\x00"})
+    clean = _wide().span(span).attributes
+    assert clean == {f"a.{REDACTED}": 1, "b": f"x {REDACTED}".encode(), "c": b"\xff\x00"}
+
+
+def test_a_secret_that_is_split_over_list_items_or_events_is_cut_out() -> None:
+    """Chunks of a stream come so; innocent items stay as they are."""
+    half, rest = SECRET[:7], SECRET[7:]
+    chunks = [f"the key {half}", f"{rest} is", " mine"]
+    span = _plain_span(
+        attributes={"chunks": chunks, "reasons": ["stop", "length"]},
+        events=[Event("chunk", {"text": chunk, "number": 1}) for chunk in chunks],
+    )
+    clean = _wide().span(span)
+    expected = [f"the key {REDACTED}", " is", " mine"]
+    assert (clean.attributes or {})["chunks"] == expected
+    assert (clean.attributes or {})["reasons"] == ["stop", "length"]
+    assert [(event.attributes or {})["text"] for event in clean.events] == expected
+
+
+def test_trace_state_and_instrumentation_scope_are_cleaned() -> None:
+    """Both are sent with each span; what holds no secret is the same object as before."""
+    state = TraceState([("vendor", "plain"), ("other", SECRET)])
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1), trace_state=state)
+    scope = InstrumentationScope(f"lib {SECRET}", "1.0", None, {"a": SECRET, "b": 1})
+    span = ReadableSpan("x", context, links=[Link(context)], instrumentation_scope=scope)
+    cleaner = _wide()
+    clean = cleaner.span(span)
+    assert clean.context is not None
+    assert dict(clean.context.trace_state) == {"vendor": "plain"}
+    assert dict(clean.links[0].context.trace_state) == {"vendor": "plain"}
+    assert clean.context.span_id == 2
+    found = clean.instrumentation_scope
+    assert found is not None
+    assert (found.name, found.version) == (f"lib {REDACTED}", "1.0")
+    assert dict(found.attributes or {}) == {"a": REDACTED, "b": 1}
+    assert cleaner.span(span).instrumentation_scope is found
+
+
+def test_what_is_to_be_kept_is_not_redacted() -> None:
+    """Names, and prefixes that end in a star."""
+    span = _plain_span(attributes={"my.id": SECRET, "my.other": SECRET, "db.password": "x"})
+    clean = _wide(keep=["my.id", "db.*"]).span(span).attributes
+    assert clean == {"my.id": SECRET, "my.other": REDACTED, "db.password": "x"}
+
+
+@pytest.mark.parametrize("count", [10_000])
+def test_made_up_names_and_scopes_take_bounded_memory(count: int) -> None:
+    """What is remembered of them."""
+    cleaner = _wide()
+    for number in range(count):
+        scope = InstrumentationScope(f"lib-{number}")
+        cleaner.span(_plain_span(attributes={f"n.{number}": 1}, instrumentation_scope=scope))
+    assert len(cleaner._names) <= 4096
+    assert len(cleaner._scopes) <= 65
+
+
+def test_items_of_a_list_are_not_taken_for_one_text() -> None:
+    """The value of one header does not go on into the next."""
+    headers = [
+        "Authorization: Bearer abcdef123456789",
+        "Content-Type: text/plain",
+        "Cookie: a=12345",
+    ]
+    span = _plain_span(attributes={"headers": [*headers, "Host: h"]})
+    assert (_wide().span(span).attributes or {})["headers"] == [
+        f"Authorization: Bearer {mark('authorization')}",
+        "Content-Type: text/plain",
+        f"Cookie: {mark('cookie')}",
+        "Host: h",
+    ]

@@ -1,20 +1,14 @@
-"""What may leave the process: attributes by allow-list, and no secret of the environment. Pure.
+"""Which attributes may leave the process. What is cut out of their values: `redact`. Pure."""
 
-The value of every environment variable whose name speaks of a secret is cut out of every
-text wherever it turns up. Exact values beat patterns: cheap, and nothing is missed.
-"""
-
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from spanledger import semconv
 
-REDACTED = "[redacted]"
+if TYPE_CHECKING:
+    from spanledger.processors.redact.engine import Engine
 
-_SECRET_NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
-#: Shorter values ("true", "1234") are no secrets and would tear holes into innocent text.
-_MIN_SECRET_LENGTH = 8
+__all__ = ["CONTENT", "AllowList", "Names", "redactor"]
 
 #: Attributes that hold what people and models said; only with `export.content`.
 CONTENT = frozenset(
@@ -36,6 +30,17 @@ CONTENT = frozenset(
     }
 )
 _CONTENT_PREFIXES = ("gen_ai.prompt.", "gen_ai.completion.")
+
+#: What variables and states of a program held; not for spans that the sampler dropped.
+_STATE = frozenset(
+    {
+        semconv.ERROR_DETAILS,
+        semconv.ERROR_LOCALS,
+        semconv.ERROR_SNAPSHOTS,
+        semconv.SNAPSHOT_CHANGES,
+        semconv.SNAPSHOT_STATE,
+    }
+)
 
 #: Contents of single actions, which `content = "actions"` lets through.
 _ACTION_CONTENT = frozenset({semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT})
@@ -79,6 +84,7 @@ _ALLOWED_PREFIXES = (
     "service.",
     "telemetry.",
     "thread.",
+    "vcs.ref.head.",
     "anthropic.usage.",
     "anthropic.request.",
     "anthropic.response.",
@@ -147,13 +153,28 @@ _ALLOWED = frozenset(
 )
 
 
-class AllowList:
-    """Which attributes pass. `extra`: more names, or prefixes that end in ``*``."""
+class Names:
+    """Names, and prefixes that end in ``*``."""
 
-    def __init__(self, *, content: str = "off", extra: Iterable[str] = ()) -> None:
-        extra = tuple(extra)
-        self._names = _ALLOWED | {name for name in extra if not name.endswith("*")}
-        self._prefixes = _ALLOWED_PREFIXES + tuple(n[:-1] for n in extra if n.endswith("*"))
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        entries = tuple(entries)
+        self._names = frozenset(name for name in entries if not name.endswith("*"))
+        self._prefixes = tuple(name[:-1] for name in entries if name.endswith("*"))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names or name.startswith(self._prefixes)
+
+
+class AllowList:
+    """Which attributes pass. `extra`: more of them; `deny`: never, whatever else is said.
+
+    Both are names, or prefixes that end in ``*``.
+    """
+
+    def __init__(
+        self, *, content: str = "off", extra: Iterable[str] = (), deny: Iterable[str] = ()
+    ) -> None:
+        self._extra, self._denied = Names(extra), Names(deny)
         self._content = content
         self._known: dict[tuple[str, bool], bool] = {}
 
@@ -169,39 +190,21 @@ class AllowList:
         return known
 
     def _decide(self, name: str, content_free: bool) -> bool:
+        if name in self._denied:
+            return False
         if name in CONTENT or name.startswith(_CONTENT_PREFIXES):
             if content_free:
                 return False
             return self._content == "full" or (
                 self._content == "actions" and name in _ACTION_CONTENT
             )
-        return name in self._names or name.startswith(self._prefixes)
+        if content_free and (name in _STATE or name.startswith(semconv.EVENT_ATTRIBUTE_PREFIX)):
+            return False
+        return name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES) or name in self._extra
 
 
-def secrets_of(environ: Mapping[str, str]) -> list[str]:
-    """The values of an environment that must never leave, longest first."""
-    values = {
-        value
-        for name, value in environ.items()
-        if _SECRET_NAMES.search(name) and len(value) >= _MIN_SECRET_LENGTH
-    }
-    return sorted(values, key=len, reverse=True)
+def redactor(secrets: Sequence[str]) -> "Engine":
+    """What cuts `secrets` out of texts, and all that looks like one."""
+    from spanledger.processors.redact.engine import Engine
 
-
-def redactor(secrets: Sequence[str]) -> Callable[[str], str]:
-    """A function that cuts `secrets` out of a text."""
-    if not secrets:
-        return lambda text: text
-    pattern = re.compile("|".join(map(re.escape, secrets)))
-    return lambda text: pattern.sub(REDACTED, text)
-
-
-def redact_value(value: Any, redact: Callable[[str], str]) -> Any:
-    """An attribute's value, a text or texts in lists and tables, without secrets."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(str(name)): redact_value(item, redact) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redact_value(item, redact) for item in value]
-    return value
+    return Engine(secrets)
