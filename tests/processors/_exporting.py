@@ -1,10 +1,12 @@
 """Exporters, spans and records for tests."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
@@ -16,13 +18,19 @@ from spanledger.processors.transport import transport_to
 
 SECRET = "key-0123456789"
 FAST = ExportOptions(interval_s=0.01, timeout_s=2.0, shutdown_timeout_s=2.0)
+_RESOURCE = Resource({"service.name": "app"})
 _ids = count(1)
 
 
 def span(name: str = "chat", **attributes: Any) -> ReadableSpan:
     """A finished, sampled span."""
-    context = SpanContext(next(_ids), next(_ids), is_remote=False, trace_flags=TraceFlags(1))
-    return ReadableSpan(name, context, attributes=attributes, start_time=1, end_time=2)
+    number = next(_ids)
+    # Of this process: those of others have their own, and forked children go on counting.
+    trace_id, sampled = os.getpid() << 64 | number, TraceFlags(1)
+    context = SpanContext(trace_id, number, is_remote=False, trace_flags=sampled)
+    return ReadableSpan(
+        name, context, attributes=attributes, start_time=1, end_time=2, resource=_RESOURCE
+    )
 
 
 def record(body: str = "refused") -> Record:

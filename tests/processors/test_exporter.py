@@ -13,11 +13,13 @@ import pytest
 from opentelemetry import context
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-from spanledger.processors import Books, ExportOptions, ExportProcessor
-from spanledger.processors import export as export_module
-from spanledger.processors.transport import Sent, Signal
+from spanledger.processors import Books, Exporter, ExportOptions, ExportProcessor
+from spanledger.processors.clean import Cleaner
+from spanledger.processors.redaction import AllowList, redactor
+from spanledger.processors.spool import Signal
+from spanledger.processors.transport import Sent, Transport
 from spanledger.testing.otlp_server import (
     Accept,
     HangReply,
@@ -54,10 +56,10 @@ def test_spans_and_records_arrive_without_secrets(otlp_server: OtlpServer) -> No
         exporter.put(record(f"refused {SECRET}"))
         assert exporter.flush(5.0)
         assert exporter.books() == Books(2, 2, 0, 0)
-    assert otlp_server.spans[0].name == "chat [redacted]"
-    assert otlp_server.spans[0].attributes == {"gen_ai.agent.name": "[redacted]"}
+    assert otlp_server.spans[0].name == "chat [redacted:environment]"
+    assert otlp_server.spans[0].attributes == {"gen_ai.agent.name": "[redacted:environment]"}
     stored = otlp_server.logs[0]
-    assert stored.body == "refused [redacted]"
+    assert stored.body == "refused [redacted:environment]"
     assert stored.attributes == {"spanledger.guard.rule": "r"}
     assert stored.resource == {"service.name": "app"}
     assert stored.severity == "WARN"
@@ -167,7 +169,7 @@ def test_a_queue_that_is_full_drops_the_oldest_and_counts_them(dead_endpoint: st
     assert books.dropped_by_reason.get("shutdown", 0) + books.spooled <= 51
 
 
-class _Recording:
+class _Busy:
     """A transport that always asks to try again, and counts."""
 
     target = "test"
@@ -183,22 +185,25 @@ class _Recording:
     def close(self) -> None: ...
 
 
-def test_more_spans_are_no_reason_to_ask_a_busy_collector_earlier(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It said how long to leave it alone."""
-    busy = _Recording(retry_after_s=20.0)
-    monkeypatch.setattr(export_module, "_BATCH", 4)
-    exporter = exporter_to("http://127.0.0.1:1", ExportOptions(interval_s=0.01))
-    monkeypatch.setattr(exporter, "_connect", lambda: busy)
+def _exporter_over(transport: Transport, options: ExportOptions) -> Exporter:
+    return Exporter(lambda: transport, Cleaner(AllowList(), redactor([])), options)
+
+
+def test_more_spans_are_no_reason_to_ask_a_busy_collector_earlier() -> None:
+    """It said how long to leave it alone; neither a flush nor the end of the program matter."""
+    busy = _Busy(retry_after_s=20.0)
+    exporter = _exporter_over(busy, ExportOptions(interval_s=0.01))
     exporter.put(span())
-    until(lambda: busy.sent and exporter._resting)
-    for _ in range(50):
+    until(lambda: busy.sent and exporter._delivery.not_before)
+    for _ in range(2000):
         exporter.put(span())
-    time.sleep(0.1)
-    assert busy.sent == 1
-    exporter._options = ExportOptions(shutdown_timeout_s=0.0)
+    began = time.monotonic()
+    assert not exporter.flush(3.0)
     exporter.shutdown()
+    assert busy.sent == 1
+    # There was nothing to wait for.
+    assert time.monotonic() - began < 2.0
+    assert_law(exporter.books())
 
 
 @pytest.mark.parametrize("kind", ["dead", "hanging"])
@@ -241,45 +246,89 @@ def test_a_burst_costs_the_program_little_while_the_collector_hangs(
 def test_a_span_that_cannot_be_encoded_does_not_stop_the_others(
     otlp_server: OtlpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its batch is dropped and counted; the worker lives on."""
+    """It is dropped and counted; those that came with it are sent."""
     with exporting(otlp_server.endpoint) as exporter:
-        clean = exporter._cleaner.span
+        bad = span("bad")
+        clean = exporter._encoder._cleaner.span
 
-        def fails(_span: object) -> None:
-            raise TypeError("unencodable")
+        def fails(one: ReadableSpan) -> ReadableSpan:
+            if one is bad:
+                raise TypeError("unencodable")
+            return clean(one)
 
-        monkeypatch.setattr(exporter._cleaner, "span", fails)
-        exporter.put(span())
+        monkeypatch.setattr(exporter._encoder._cleaner, "span", fails)
+        for one in (span("a"), bad, span("b"), span("c")):
+            exporter.put(one)
         assert exporter.flush(5.0)
-        monkeypatch.setattr(exporter._cleaner, "span", clean)
-        exporter.put(span())
-        assert exporter.flush(5.0)
-        assert exporter.books() == Books(2, 1, 0, 1, {"unsendable": 1})
+        assert exporter.books() == Books(4, 3, 0, 1, {"unsendable": 1})
+    assert sorted(one.name for one in otlp_server.spans) == ["a", "b", "c"]
 
 
 def test_a_shutdown_without_anything_to_send_starts_nothing(dead_endpoint: str) -> None:
     """No thread, no connection, no wait."""
     exporter = exporter_to(dead_endpoint)
     exporter.shutdown()
-    assert exporter._worker is None
+    assert not exporter._taking.runs
+    assert not exporter._sending.runs
 
 
-def test_our_own_requests_are_not_traced(
+def test_the_threads_end_with_the_shutdown(otlp_server: OtlpServer) -> None:
+    """Whoever takes us out of a process finds nothing left running."""
+    exporter = exporter_to(otlp_server.endpoint)
+    exporter.put(span())
+    exporter.shutdown()
+    until(lambda: not exporter._taking.runs and not exporter._sending.runs)
+    exporter.put(span("late"))
+    assert exporter.flush(5.0)
+    assert exporter.books().delivered == 2
+    exporter.shutdown()
+
+
+def test_the_shutdown_sends_by_itself_what_no_thread_can_be_started_for(
     otlp_server: OtlpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first span of a process may end when the interpreter is on its way out."""
+    exporter, last = exporter_to(otlp_server.endpoint), span("last")
+
+    start = threading.Thread.start
+
+    def fails(thread: threading.Thread) -> None:
+        if thread.name.startswith("spanledger-"):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    exporter.put(last)
+    exporter.shutdown()
+    assert [one.name for one in otlp_server.spans] == ["last"]
+    assert exporter.books() == Books(1, 1, 0, 0)
+
+
+class _Watching:
+    """A transport that notes what the thread that sends looks like."""
+
+    target = "test"
+
+    def __init__(self) -> None:
+        self.traced: list[bool] = []
+        self.inherited: list[object] = []
+
+    def send(self, signal: Signal, request: bytes, *, timeout_s: float) -> Sent:
+        self.traced.append(is_instrumentation_enabled())
+        self.inherited.append(context.get_value("mine"))
+        return Sent("delivered")
+
+    def close(self) -> None: ...
+
+
+def test_our_own_requests_are_not_traced() -> None:
     """Instrumented `requests` would make a span of each request, and so for ever."""
-    seen: list[bool] = []
-    with exporting(otlp_server.endpoint) as exporter:
-        send = exporter._transport_now().send
-
-        def watched(signal: Signal, request: bytes, *, timeout_s: float) -> Sent:
-            seen.append(is_instrumentation_enabled())
-            return send(signal, request, timeout_s=timeout_s)
-
-        monkeypatch.setattr(exporter._transport_now(), "send", watched)
-        exporter.put(span())
-        assert exporter.flush(5.0)
-    assert seen == [False]
+    watching = _Watching()
+    exporter = _exporter_over(watching, FAST)
+    exporter.put(span())
+    assert exporter.flush(5.0)
+    exporter.shutdown()
+    assert watching.traced == [False]
     assert is_instrumentation_enabled()
 
 
@@ -313,29 +362,21 @@ def test_a_log_handler_that_makes_spans_does_not_run_away(
     assert_law(exporter.books())
 
 
-def test_the_worker_does_not_inherit_the_context_in_which_it_is_started(
-    otlp_server: OtlpServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_worker_does_not_inherit_the_context_in_which_it_is_started() -> None:
     """Instrumented threads do; the first span that ends would be its context for ever."""
-    seen: list[object] = []
+    watching = _Watching()
     instrumentor = ThreadingInstrumentor()
     instrumentor.instrument()
     token = context.attach(context.set_value("mine", "x"))
     try:
-        with exporting(otlp_server.endpoint) as exporter:
-            transport = exporter._transport_now()
-
-            def watched(signal: Signal, request: bytes, *, timeout_s: float) -> Sent:
-                seen.append(context.get_value("mine"))
-                return Sent("delivered")
-
-            monkeypatch.setattr(transport, "send", watched)
-            exporter.put(span())
-            assert exporter.flush(5.0)
+        exporter = _exporter_over(watching, FAST)
+        exporter.put(span())
+        assert exporter.flush(5.0)
+        exporter.shutdown()
     finally:
         context.detach(token)
         instrumentor.uninstrument()
-    assert seen == [None]
+    assert watching.inherited == [None]
 
 
 def test_only_one_worker_is_started_by_many_threads(otlp_server: OtlpServer) -> None:

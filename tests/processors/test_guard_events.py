@@ -106,11 +106,12 @@ def test_decisions_are_counted_by_kind_reason_and_rule(reader: InMemoryMetricRea
 
 def test_the_books_are_metrics(reader: InMemoryMetricReader) -> None:
     """accepted = delivered + spooled + dropped, for everybody to see."""
-    observe_books(lambda: Books(10, 6, 3, 1))
+    observe_books(lambda: Books(10, 6, 3, 1, {"queue_full": 1}))
     points = {name: value[0][0] for name, value in _points(reader).items()}
     assert points == {
         semconv.METRIC_EXPORT_ACCEPTED: 10,
         semconv.METRIC_EXPORT_DELIVERED: 6,
         semconv.METRIC_EXPORT_SPOOLED: 3,
         semconv.METRIC_EXPORT_DROPPED: 1,
+        semconv.METRIC_EXPORT_SPOOL_ERRORS: 0,
     }

@@ -13,8 +13,10 @@ from tests.processors._exporting import assert_law
 STEP = st.one_of(
     st.tuples(st.just("put"), st.integers(1, 5)),
     st.tuples(st.just("take"), st.integers(1, 5)),
-    st.tuples(st.just("put back"), st.just(0)),
     st.tuples(st.just("settle"), st.integers(0, 5)),
+    st.tuples(st.just("spool"), st.just(0)),
+    st.tuples(st.just("settle spooled"), st.integers(0, 5)),
+    st.tuples(st.just("adopt"), st.integers(1, 5)),
     st.tuples(st.just("drop all"), st.just(0)),
 )
 
@@ -22,7 +24,7 @@ STEP = st.one_of(
 @given(size=st.integers(1, 6), steps=st.lists(STEP, max_size=40))
 def test_the_law_holds_after_every_step(size: int, steps: list[tuple[str, int]]) -> None:
     """accepted = delivered + spooled + dropped; never more than the size is kept."""
-    queue, batch, put = BoundedQueue[int](size), list[int](), 0
+    queue, batch, put, on_disk = BoundedQueue[int](size), list[int](), 0, 0
     for step, number in steps:
         if step == "put":
             for _ in range(number):
@@ -32,9 +34,18 @@ def test_the_law_holds_after_every_step(size: int, steps: list[tuple[str, int]])
             if not batch:
                 batch = queue.take(number)
                 assert batch == sorted(batch)
-        elif step == "put back":
-            queue.put_back(batch)
+        elif step == "spool":
+            queue.spool(len(batch))
+            on_disk += len(batch)
             batch = []
+        elif step == "settle spooled":
+            gone = min(number + 1, on_disk)
+            queue.settle_spooled(gone, delivered=min(number, gone), reason="spool_full")
+            on_disk -= gone
+        elif step == "adopt":
+            queue.adopt(number)
+            on_disk += number
+            put += number
         elif step == "settle":
             queue.settle(len(batch), delivered=min(number, len(batch)), reason="rejected")
             batch = []
@@ -43,7 +54,8 @@ def test_the_law_holds_after_every_step(size: int, steps: list[tuple[str, int]])
         books = queue.books()
         assert_law(books)
         assert books.accepted == put
-        assert books.spooled == len(queue) <= size + 1
+        assert books.on_disk == on_disk
+        assert books.spooled - on_disk == len(queue) <= size + 1
 
 
 def test_the_oldest_makes_room() -> None:
@@ -55,15 +67,30 @@ def test_the_oldest_makes_room() -> None:
     assert queue.books() == Books(5, 0, 3, 2, {"queue_full": 2})
 
 
-def test_what_is_put_back_comes_first_again() -> None:
-    """In its old order, before what came meanwhile."""
-    queue = BoundedQueue[int](10)
-    for number in range(4):
+def test_bytes_are_bounded_as_well_as_items() -> None:
+    """A span may hold megabytes. The one that just came stays, however large it is."""
+    queue = BoundedQueue[int](100, max_bytes=10, weigh=lambda number: number)
+    for number in (3, 3, 3, 3):
         queue.put(number)
-    batch = queue.take(2)
+    assert queue.books() == Books(4, 0, 3, 1, {"queue_full": 1})
+    queue.put(50)
+    assert queue.books() == Books(5, 0, 1, 4, {"queue_full": 4})
     queue.put(4)
-    queue.put_back(batch)
-    assert queue.take(10) == [0, 1, 2, 3, 4]
+    assert queue.take(10) == [4]
+
+
+@given(weights=st.lists(st.integers(0, 9), max_size=30), most=st.integers(1, 20))
+def test_a_batch_holds_so_many_bytes_at_most_or_one_item(weights: list[int], most: int) -> None:
+    """And the batches together are what was put, in order."""
+    queue = BoundedQueue[int](100, weigh=lambda number: number)
+    for number in weights:
+        queue.put(number)
+    seen: list[int] = []
+    while batch := queue.take(5, most_bytes=most):
+        assert len(batch) == 1 or sum(batch) <= most
+        assert len(batch) <= 5
+        seen += batch
+    assert seen == weights
 
 
 def test_threads_lose_nothing_and_count_everything() -> None:

@@ -16,7 +16,8 @@ from spanledger.processors import AttributionProcessor, span_end
 from spanledger.processors.nodes import Node, node_of
 from spanledger.testing.spans import SpanCapture, capture_spans
 
-CHAT = {semconv.OPERATION_NAME: "chat"}
+#: As a gate leaves it.
+CHAT = {semconv.OPERATION_NAME: "chat", semconv.BILLING: "call"}
 
 
 @pytest.fixture

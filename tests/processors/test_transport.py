@@ -1,6 +1,7 @@
 """One OTLP request and what became of it, over HTTP and gRPC."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped]  # has no types
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # has no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -16,6 +19,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from spanledger.processors.transport import GrpcTransport, HttpTransport, Sent, transport_to
 from spanledger.testing.otlp_server import HangReply, OtlpServer, PartialSuccess, Refuse
+from tests.processors._endpoints import (
+    Talk,
+    drip,
+    drip_body,
+    hang,
+    never_end,
+    read_nothing,
+    talking,
+)
 from tests.processors._exporting import FAST, exporter_to, record, span
 
 EMPTY = ExportTraceServiceRequest().SerializeToString()
@@ -111,7 +123,8 @@ def test_a_grpc_status_says_whether_to_try_again(
     transport = transport_to(collector.endpoint, {})
     sent = transport.send("traces", EMPTY, timeout_s=5.0)
     transport.close()
-    assert sent == Sent(outcome, f"gRPC {code.name}: as told")  # type: ignore[arg-type]  # one of the two
+    assert (sent.outcome, sent.detail) == (outcome, f"gRPC {code.name}: as told")
+    assert sent.by_content is (code is grpc.StatusCode.INVALID_ARGUMENT)
 
 
 def test_a_grpc_collector_that_is_not_there_is_tried_again() -> None:
@@ -155,7 +168,7 @@ def test_an_http_status_says_whether_to_try_again(
 
 
 def test_the_time_that_a_server_asks_for_is_read(otlp_server: OtlpServer) -> None:
-    """In seconds; a date or nonsense is no time."""
+    """From the header, where there is one."""
     transport = transport_to(otlp_server.endpoint, {})
     otlp_server.enqueue(Refuse(status=503, retry_after_s=7), Refuse(status=503))
     assert transport.send("traces", EMPTY, timeout_s=5.0).retry_after_s == 7.0
@@ -179,6 +192,68 @@ def test_an_endpoint_that_cannot_work_is_an_answer_and_no_exception(endpoint: st
     sent = transport_to(endpoint, {}).send("traces", EMPTY, timeout_s=1.0)
     assert sent.outcome == "retry"
     assert sent.detail
+
+
+@pytest.mark.parametrize("talk", [hang, drip, drip_body, read_nothing])
+def test_a_reply_that_comes_byte_by_byte_has_no_more_time_than_any_other(talk: Talk) -> None:
+    """Each byte would begin the time-out of the socket anew."""
+    with talking(talk) as endpoint:
+        transport = transport_to(endpoint, {})
+        began = time.monotonic()
+        assert transport.send("traces", EMPTY, timeout_s=0.5).outcome == "retry"
+        assert time.monotonic() - began < 1.5
+        transport.close()
+
+
+def test_a_reply_without_an_end_is_not_read_to_its_end() -> None:
+    """The status says that the spans arrived."""
+    with talking(never_end) as endpoint:
+        transport = transport_to(endpoint, {})
+        assert transport.send("traces", EMPTY, timeout_s=5.0) == Sent("delivered")
+        transport.close()
+
+
+def test_what_a_large_server_says_is_a_short_detail(otlp_server: OtlpServer) -> None:
+    """It ends in a log line."""
+    otlp_server.enqueue(Refuse(status=400, message="x" * 1_000_000))
+    transport = transport_to(otlp_server.endpoint, {})
+    assert len(transport.send("traces", EMPTY, timeout_s=5.0).detail) < 300
+    transport.close()
+
+
+def test_a_connection_is_used_again(otlp_server: OtlpServer) -> None:
+    """Though we read replies in our own way."""
+    transport = transport_to(otlp_server.endpoint, {})
+    assert isinstance(transport, HttpTransport)
+    for _ in range(5):
+        assert transport.send("traces", EMPTY, timeout_s=5.0).outcome == "delivered"
+    pools = transport._session.get_adapter("http://").poolmanager.pools  # type: ignore[attr-defined]  # of HTTPAdapter
+    [pool] = [pools[key] for key in pools.keys()]  # noqa: SIM118 - it can't be iterated over
+    assert (pool.num_connections, pool.num_requests) == (1, 5)
+    transport.close()
+
+
+def test_a_grpc_server_that_is_busy_says_how_long(collector: Collector) -> None:
+    """In the trailing metadata; that something is too large for it is another matter."""
+    info = RetryInfo(retry_delay=Duration(seconds=3, nanos=500_000_000)).SerializeToString()
+
+    def busy(context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("google.rpc.retryinfo-bin", info),))
+        return context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")  # type: ignore[no-any-return]  # it raises
+
+    def too_large(context: grpc.ServicerContext) -> bytes:
+        return context.abort(  # type: ignore[no-any-return]  # it raises
+            grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)"
+        )
+
+    transport = transport_to(collector.endpoint, {})
+    collector.answer = busy
+    sent = transport.send("traces", EMPTY, timeout_s=5.0)
+    assert (sent.outcome, sent.retry_after_s) == ("retry", 3.5)
+    collector.answer = too_large
+    sent = transport.send("traces", EMPTY, timeout_s=5.0)
+    assert (sent.outcome, sent.by_content) == ("refused", True)
+    transport.close()
 
 
 def test_bodies_are_compressed_and_headers_are_sent(otlp_server: OtlpServer) -> None:

@@ -1,7 +1,8 @@
 """Rules for what only has a span: tools and agents of frameworks that we do not wrap.
 
 What our own wrappers have asked for is marked (`spanledger.kind`) and skipped, so nobody is
-asked twice; model calls are the gate's. Only rules that live in memory are looked at: a span
+asked twice. Model calls are the gate's; those of clients without a gate are refused once a budget
+is used up. Only rules that live in memory are looked at: a span
 starts on the host's thread, maybe on its event loop.
 
 A refusal leaves `on_start` as an exception, which stops a framework that lets it pass. Those
@@ -16,13 +17,15 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import Status, StatusCode
 
 from spanledger import semconv
-from spanledger.guard import Call, Estimate, SpanledgerRefusal, current
+from spanledger.guard import Call, Estimate, SpanledgerRefusal, ready_soon
 from spanledger.guard.fingerprints import Fingerprint, fingerprint
 from spanledger.guard.rules import TRACE_ID
+from spanledger.processors import leaf_billing
+from spanledger.processors.nodes import node_of
+from spanledger.processors.roles import Role, arguments_of, role_of, scope_told_by
 from spanledger.track import current_scope
 
 _NOTHING = Estimate(0, 0, 0, "none")
-_OPERATIONS = frozenset({semconv.TOOL_OPERATION, semconv.AGENT_OPERATION})
 
 
 class EnforcementProcessor(SpanProcessor):
@@ -49,14 +52,24 @@ class EnforcementProcessor(SpanProcessor):
         raise refusal
 
     def _refusal(self, span: Span, context: Context | None) -> SpanledgerRefusal | None:
+        node = node_of(span)
+        if node is not None and node.kind == "inference":
+            return self._refused_call(span, context)
         attributes = span.attributes or {}
-        if attributes.get(semconv.OPERATION_NAME) not in _OPERATIONS:
+        if semconv.SPAN_KIND in attributes or (role := role_of(attributes, span.name)) is None:
             return None
-        guard = current()
-        if semconv.SPAN_KIND in attributes or not guard.watches_tools:
+        guard = ready_soon()
+        if not guard.watches_tools:
             return None
-        found = guard.check(_call(attributes, context, span.context.trace_id))
+        found = guard.check(_call(role, attributes, context, span.context.trace_id))
         return None if found is None else found.error()
+
+    def _refused_call(self, span: Span, context: Context | None) -> SpanledgerRefusal | None:
+        found = leaf_billing.refusal(span, current_scope(context))
+        if found is None:
+            return None
+        span.set_attribute(semconv.BILLING, "refused")
+        return found.error()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing: what is over needs no leave."""
@@ -68,32 +81,26 @@ class EnforcementProcessor(SpanProcessor):
         return True
 
 
-def _call(attributes: Any, context: Context | None, trace_id: int) -> Call:
-    scope = current_scope(context)
-    tool = attributes.get(semconv.TOOL_NAME)
-    agent = attributes.get(semconv.AGENT_NAME)
-    is_agent = attributes.get(semconv.OPERATION_NAME) == semconv.AGENT_OPERATION
+def _call(role: Role, attributes: Any, context: Context | None, trace_id: int) -> Call:
+    scope = scope_told_by({**attributes}, current_scope(context))
+    tool = role.name if role.kind == "tool" else None
     return Call(
         call_id=uuid.uuid4().hex,
         provider="",
         model="",
         operation=semconv.TOOL_OPERATION,
         estimate=_NOTHING,
-        session=scope.session or _text(attributes.get(semconv.CONVERSATION_ID)),
-        agents=(*scope.agents, str(agent)) if is_agent and agent else scope.agents,
+        session=scope.session,
+        agents=scope.agents,
         user=scope.user,
-        tool=_text(tool),
+        tool=tool,
         attributes={**scope.attributes, TRACE_ID: f"{trace_id:032x}"},
-        fingerprint=_print(tool, attributes.get(semconv.TOOL_ARGUMENTS)),
+        fingerprint=_print(tool, arguments_of(attributes)),
     )
 
 
-def _print(tool: object, arguments: object) -> Fingerprint | None:
+def _print(tool: str | None, arguments: object) -> Fingerprint | None:
     """Loop rules need arguments; a span that does not hold them says too little."""
-    if not isinstance(tool, str) or arguments is None:
+    if tool is None or arguments is None:
         return None
     return fingerprint(tool, arguments)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

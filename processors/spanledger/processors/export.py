@@ -1,32 +1,54 @@
-"""Our way out: the caller only enqueues; one worker cleans, encodes and sends."""
+"""Our way out: the caller only enqueues; what follows is done by two threads of ours.
+
+The first takes from the queue, cleans, encodes and spools; the second sends. They are two because
+a request may hang for as long as its time-out allows, and what ends meanwhile has to get to the
+disk all the same.
+"""
 
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from opentelemetry import context as otel_context
-from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from spanledger.processors.clean import Cleaner
+from spanledger.processors.delivery.deliver import Delivery
+from spanledger.processors.delivery.entries import Encoder
+from spanledger.processors.delivery.intake import BATCH, Intake
+from spanledger.processors.delivery.process_end import call_at_process_end
+from spanledger.processors.delivery.weight import weigh
+from spanledger.processors.delivery.worker import Worker, run_untraced
 from spanledger.processors.queue import Books, BoundedQueue
-from spanledger.processors.records import Record, encode_records
-from spanledger.processors.transport import Sent, Signal, Transport
+from spanledger.processors.records import Record
+from spanledger.processors.spool.disk import DiskSpool
+from spanledger.processors.transport import Transport
 
 _log = logging.getLogger("spanledger.export")
 
-_BATCH = 512
-_FIRST_BACKOFF_S = 0.5
-_MAX_BACKOFF_S = 30.0
 #: Below these an interval of 0 would spin, and a request could not be made at all.
 _MIN_INTERVAL_S = 0.01
 _MIN_TIMEOUT_S = 0.1
+_LOOK_EVERY_S = 0.05
+#: How long the end of the process goes on trying when everything is safe on disk, and how long
+#: it sends what others left there.
+_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolOptions:
+    """Where spans wait on disk. The folder is shared by all processes of a user."""
+
+    root: Path
+    destination: str = "default"
+    """Only what was meant for the same destination is adopted; see `destination_name`."""
+    max_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +56,16 @@ class ExportOptions:
     """Bounds of the export; times in seconds."""
 
     queue_size: int = 8192
+    queue_bytes: int = 64 * 1024 * 1024
     interval_s: float = 1.0
     timeout_s: float = 10.0
     shutdown_timeout_s: float = 5.0
+    spool: SpoolOptions | None = None
+    """None: what waits is kept in memory only."""
 
 
 class Exporter:
-    """The queue and its worker. `connect` makes the transport, in the worker, at first need."""
+    """The queue and what empties it. `connect` makes the transport, at first need."""
 
     def __init__(
         self,
@@ -50,24 +75,33 @@ class Exporter:
         resource: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._connect = connect
-        self._cleaner = cleaner
+        self._encoder = Encoder(cleaner, resource)
         self._options = options or ExportOptions()
-        self._resource = resource
-        self._warned = False
+        self._spool: DiskSpool | None = None
         self._start_over()
-        os.register_at_fork(after_in_child=self._start_over)
+        _exporters.add(self)
 
     def _start_over(self) -> None:
         """A fresh state: at birth, and in a forked child, which must not send its parent's."""
-        self._queue: BoundedQueue[ReadableSpan | Record] = BoundedQueue(self._options.queue_size)
-        # Not an event: this one may be set by a finaliser that interrupts the setting.
-        self._wake = SimpleQueue[None]()
-        self._resting = False
-        self._idle = threading.Event()
-        self._starting = threading.Lock()
-        self._worker: threading.Thread | None = None
-        self._transport: Transport | None = None
-        self._flushing = False
+        options = self._options
+        if self._spool is not None:
+            self._spool.abandon()
+        self._spool = spool = _spool(options.spool)
+        interval_s = max(options.interval_s, _MIN_INTERVAL_S)
+        self._queue: BoundedQueue[ReadableSpan | Record] = BoundedQueue(
+            options.queue_size, max_bytes=options.queue_bytes, weigh=weigh
+        )
+        self._intake = Intake(self._queue, self._encoder, spool, gather_s=interval_s)
+        self._delivery = Delivery(
+            self._queue, self._intake, spool, self._connect, self._timeout_s, interval_s=interval_s
+        )
+        self._taking = Worker("spanledger-export", self._take)
+        self._sending = Worker("spanledger-send", self._send, self._delivery.disconnect)
+        self._moved = threading.Event()
+        self._at_hand = threading.Lock()
+        #: Who waits. A set: adding to a number is no single step.
+        self._flushers: set[object] = set()
+        self._known_to_pools = False
         self._deadline: float | None = None
 
     # --- the caller's side ------------------------------------------------------------------
@@ -75,11 +109,10 @@ class Exporter:
     def put(self, item: ReadableSpan | Record) -> None:
         """Take a finished span or a record. Never blocks, never raises."""
         waiting = self._queue.put(item)
-        if self._worker is None:
+        if not self._taking.runs:
             self._start()
-        # While the worker rests after a failure, more spans are no reason to try again.
-        if waiting >= _BATCH and not self._resting:
-            self._wake_up()
+        if waiting in {1, BATCH}:
+            self._taking.wake()
 
     def books(self) -> Books:
         """What was accepted, delivered, is still here, was dropped."""
@@ -87,133 +120,115 @@ class Exporter:
 
     def flush(self, timeout_s: float) -> bool:
         """Send what waits; True if nothing is left within `timeout_s` seconds."""
-        until = time.monotonic() + timeout_s
-        self._flushing = True
-        try:
-            while len(self._queue) and time.monotonic() < until and self._worker is not None:
-                self._idle.clear()
-                self._wake_up()
-                self._idle.wait(max(0.0, min(0.05, until - time.monotonic())))
-        finally:
-            self._flushing = False
-        return not len(self._queue)
+        return self._flush(time.monotonic() + timeout_s, leaving=False)
 
     def shutdown(self) -> None:
-        """Send what waits, for the set time at the most over all calls; the rest is dropped."""
+        """Send what waits, for the set time at the most over all calls.
+
+        What is on disk then is left to the next process; the rest is dropped.
+        """
         now = time.monotonic()
         if self._deadline is None:
             self._deadline = now + self._options.shutdown_timeout_s
-        self.flush(max(0.0, self._deadline - now))
-        if lost := self._queue.drop_all("shutdown"):
+        if not self._taking.runs and self._queue.waiting:
+            self._work_at_hand()
+        self._flush(max(now, self._deadline), leaving=True)
+        self._delivery.adopts = False
+        self._taking.stop()
+        self._sending.stop()
+        self._leave()
+
+    # --- waiting ----------------------------------------------------------------------------
+
+    def _flush(self, until: float, *, leaving: bool) -> bool:
+        began = now = time.monotonic()
+        patient_until = began + _PATIENCE_S if leaving else until
+        self._flushers.add(token := object())
+        try:
+            while not self._is_done(leaving) and self._taking.runs and now < until:
+                if self._is_hopeless(until, tired=now >= patient_until):
+                    break
+                self._moved.clear()
+                self._taking.wake()
+                self._sending.wake()
+                self._moved.wait(min(_LOOK_EVERY_S, until - now))
+                now = time.monotonic()
+        finally:
+            self._flushers.discard(token)
+        return self._is_empty()
+
+    def _is_empty(self) -> bool:
+        return not len(self._queue) and not self._delivery.pending
+
+    def _is_done(self, leaving: bool) -> bool:
+        if not leaving or self._spool is None:
+            return self._is_empty()
+        looked = self._delivery.looked_for_orphans or not self._delivery.adopts
+        return looked and self._is_empty()
+
+    def _is_hopeless(self, until: float, *, tired: bool) -> bool:
+        """Whether to wait no more: it would change nothing, or it is not worth the time."""
+        if self._spool is not None and len(self._queue):
+            return False
+        if self._delivery.not_before > until:
+            return True
+        if self._spool is None or not tired:
+            return False
+        # Everything is on disk, and is not lost if the process ends here.
+        return self._delivery.failing_since is not None or not self._spool.own_pending
+
+    def _work_at_hand(self) -> None:
+        """Do the work of the threads on this one: there are none, or no more can be started."""
+        if self._at_hand.acquire(blocking=False):
+            self._delivery.adopts = False
+            try:
+                run_untraced(self._intake.move)
+                run_untraced(lambda: self._delivery.step(urgent=True))
+            finally:
+                self._at_hand.release()
+
+    def _leave(self) -> None:
+        lost = self._queue.drop_all("shutdown") + self._intake.drop_held("shutdown")
+        left = self._spool.own_pending if self._spool is not None else 0
+        if self._spool is not None:
+            self._spool.close()
+        target = self._delivery.target
+        if lost:
             _log.warning(
                 "%d spans and records could not be sent to %s before the process ended",
                 lost,
-                self._target(),
+                target,
+            )
+        if left:
+            _log.warning(
+                "%d spans and records could not be sent to %s yet; they are on disk, and the "
+                "next process sends them",
+                left,
+                target,
             )
 
-    def _wake_up(self) -> None:
-        if self._wake.empty():
-            self._wake.put(None)
+    # --- the threads' side ------------------------------------------------------------------
 
     def _start(self) -> None:
-        # Never waits: another thread is at it, or this one is, interrupted by a finaliser.
-        if not self._starting.acquire(blocking=False):
-            return
-        try:
-            if self._worker is None:
-                worker = threading.Thread(target=self._run, name="spanledger-export", daemon=True)
-                worker.start()
-                self._worker = worker
-        except RuntimeError:
-            # The interpreter is shutting down: no new threads; shutdown() counts the rest.
-            return
-        finally:
-            self._starting.release()
+        if not self._known_to_pools:
+            self._known_to_pools = True
+            call_at_process_end(self.shutdown)
+        self._taking.start()
 
-    # --- the worker's side ------------------------------------------------------------------
+    def _take(self) -> float | None:
+        rest_s = self._intake.step(urgent=bool(self._flushers))
+        self._sending.start()
+        if self._delivery.pending:
+            self._sending.wake()
+        self._moved.set()
+        return rest_s
 
-    def _run(self) -> None:
-        """Send for ever. Its own requests are not traced, whatever instruments them."""
-        # Instrumented threads inherit the context of who starts them: a span that has long ended.
-        otel_context.attach(otel_context.Context())
-        with suppress_instrumentation():
-            backoff_s = 0.0
-            queue = self._queue
-            while self._queue is queue:
-                self._wait(backoff_s)
-                backoff_s = self._drain(backoff_s)
-                self._idle.set()
-
-    def _wait(self, backoff_s: float) -> None:
-        self._resting = backoff_s > 0
-        with suppress(Empty):
-            self._wake.get(timeout=max(self._options.interval_s, backoff_s, _MIN_INTERVAL_S))
-        self._resting = False
-
-    def _drain(self, backoff_s: float) -> float:
-        """Send batches until nothing waits or one fails; how long to rest before the next."""
-        while batch := self._queue.take(_BATCH):
-            try:
-                sent = self._send(batch)
-            except Exception as error:  # noqa: BLE001 - a batch that can't be encoded must not stop the worker
-                self._queue.settle(len(batch), delivered=0, reason="unsendable")
-                _log.warning("%d spans could not be encoded: %s", len(batch), error)
-                continue
-            if sent.outcome == "retry":
-                self._queue.put_back(batch)
-                self._warn(sent)
-                return self._next_backoff(sent, backoff_s)
-            self._close_books(batch, sent)
-            backoff_s = 0.0
-        return 0.0
-
-    def _close_books(self, batch: list[ReadableSpan | Record], sent: Sent) -> None:
-        if sent.outcome == "refused":
-            self._queue.settle(len(batch), delivered=0, reason="refused")
-            _log.warning("%s refused %d spans: %s", self._target(), len(batch), sent.detail)
-            return
-        delivered = max(0, len(batch) - sent.rejected)
-        self._queue.settle(len(batch), delivered=delivered, reason="rejected")
-        self._warned = False
-        if sent.rejected:
-            _log.warning("%s rejected %d spans: %s", self._target(), sent.rejected, sent.detail)
-
-    def _next_backoff(self, sent: Sent, backoff_s: float) -> float:
-        if self._flushing:
-            return 0.1
-        if sent.retry_after_s is not None:
-            return min(sent.retry_after_s, _MAX_BACKOFF_S)
-        return min(max(_FIRST_BACKOFF_S, backoff_s * 2), _MAX_BACKOFF_S)
-
-    def _send(self, batch: list[ReadableSpan | Record]) -> Sent:
-        """One batch holds spans or records, each in its own request; both must go."""
-        spans = [self._cleaner.span(item) for item in batch if isinstance(item, ReadableSpan)]
-        records = [item for item in batch if isinstance(item, Record)]
-        rejected, detail = 0, ""
-        for signal, request in self._requests(spans, records):
-            sent = self._transport_now().send(signal, request, timeout_s=self._timeout_s())
-            if sent.outcome != "delivered":
-                # What went before is sent again with the rest: identity makes that harmless.
-                return sent
-            rejected, detail = rejected + sent.rejected, sent.detail or detail
-        return Sent("delivered", detail, rejected)
-
-    def _requests(
-        self, spans: list[ReadableSpan], records: list[Record]
-    ) -> list[tuple[Signal, bytes]]:
-        requests: list[tuple[Signal, bytes]] = []
-        if spans:
-            from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-
-            requests.append(("traces", encode_spans(spans).SerializeToString()))
-        if records:
-            clean = self._clean
-            encoded = encode_records(records, self._resource(), clean, self._cleaner.text)
-            requests.append(("logs", encoded))
-        return requests
-
-    def _clean(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        return self._cleaner.attributes(attributes, content_free=True)
+    def _send(self) -> float | None:
+        rest_s = self._delivery.step(urgent=bool(self._flushers))
+        if self._queue.waiting and not self._intake.held:
+            self._taking.wake()
+        self._moved.set()
+        return rest_s
 
     def _timeout_s(self) -> float:
         """One request may take the set time, but no longer than the process has left."""
@@ -222,24 +237,23 @@ class Exporter:
             longest = min(longest, self._deadline - time.monotonic())
         return max(_MIN_TIMEOUT_S, longest)
 
-    def _transport_now(self) -> Transport:
-        if self._transport is None:
-            self._transport = self._connect()
-        return self._transport
 
-    def _target(self) -> str:
-        return self._transport.target if self._transport is not None else "the collector"
+def _spool(options: SpoolOptions | None) -> DiskSpool | None:
+    if options is None:
+        return None
+    return DiskSpool(options.root, options.destination, options.max_bytes)
 
-    def _warn(self, sent: Sent) -> None:
-        """Say once that nothing arrives; again only after something did."""
-        if not self._warned:
-            self._warned = True
-            _log.warning(
-                "telemetry can't be sent to %s (%s); it is kept in memory and tried again. "
-                "Start the local stack with `spanledger up`, or set SPANLEDGER_OTLP_ENDPOINT.",
-                self._target(),
-                sent.detail[:200],
-            )
+
+#: One hook for all of them: hooks can't be taken back, and must not keep what they are for.
+_exporters: WeakSet[Exporter] = WeakSet()
+
+
+def _start_all_over() -> None:
+    for exporter in list(_exporters):
+        exporter._start_over()
+
+
+os.register_at_fork(after_in_child=_start_all_over)
 
 
 class ExportProcessor(SpanProcessor):
@@ -248,7 +262,7 @@ class ExportProcessor(SpanProcessor):
     def __init__(self, exporter: Exporter) -> None:
         self._exporter = exporter
 
-    def on_start(self, span: Span, parent_context: otel_context.Context | None = None) -> None:
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Nothing: only finished spans are sent."""
 
     def on_end(self, span: ReadableSpan) -> None:

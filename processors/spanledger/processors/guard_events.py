@@ -23,7 +23,7 @@ class GuardEventRecorder:
                 time_ns=int(event.at * 1e9),
                 event_name=semconv.GUARD_EVENT_NAME,
                 body=event.message,
-                warning=event.kind != "waited",
+                warning=event.is_warning,
                 attributes=event_attributes(event),
                 trace_id=span.trace_id,
                 span_id=span.span_id,

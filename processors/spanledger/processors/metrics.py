@@ -18,14 +18,26 @@ def observe_books(books: Callable[[], Books]) -> None:
     def reading(field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         return lambda _options: [Observation(getattr(books(), field))]
 
+    def by_reason(_options: CallbackOptions) -> Iterable[Observation]:
+        dropped = books().dropped_by_reason
+        return [Observation(n, {"reason": reason}) for reason, n in dropped.items()]
+
     for name, field in (
         (semconv.METRIC_EXPORT_ACCEPTED, "accepted"),
         (semconv.METRIC_EXPORT_DELIVERED, "delivered"),
-        (semconv.METRIC_EXPORT_DROPPED, "dropped"),
     ):
         meter.create_observable_counter(
             name, [reading(field)], "{item}", f"Spans and records {field}."
         )
+    meter.create_observable_counter(
+        semconv.METRIC_EXPORT_DROPPED, [by_reason], "{item}", "Spans and records dropped."
+    )
+    meter.create_observable_counter(
+        semconv.METRIC_EXPORT_SPOOL_ERRORS,
+        [reading("spool_errors")],
+        "{error}",
+        "How often the spool could not be written to.",
+    )
     meter.create_observable_gauge(
         semconv.METRIC_EXPORT_SPOOLED, [reading("spooled")], "{item}", "Spans and records waiting."
     )

@@ -9,11 +9,13 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
 from opentelemetry.util.types import Attributes
 
 from spanledger import semconv
 from spanledger.processors.attribution import is_inference
+from spanledger.processors.roles import role_of
+from spanledger.track import has_bound_scope
 
 
 class RecordCallsSampler(Sampler):
@@ -35,7 +37,9 @@ class RecordCallsSampler(Sampler):
         result: SamplingResult = self.root.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
-        if result.decision is not Decision.DROP or not _is_call(attributes):
+        if result.decision is not Decision.DROP:
+            return result
+        if not _is_call(attributes) and not _is_inside_framework(parent_context):
             return result
         return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 
@@ -43,9 +47,17 @@ class RecordCallsSampler(Sampler):
         return f"RecordCalls{{{self.root.get_description()}}}"
 
 
+def _is_inside_framework(parent_context: Context | None) -> bool:
+    """Whether the span around is a framework's that says whose work this is.
+
+    A span that is not recorded would hide that from the calls below it, and from their limits.
+    """
+    return has_bound_scope(get_current_span(parent_context))
+
+
 def _is_call(attributes: Any) -> bool:
     if not attributes:
         return False
     if semconv.SPAN_KIND in attributes or semconv.OPERATION_NAME in attributes:
         return True
-    return is_inference(attributes)
+    return is_inference(attributes) or role_of(attributes) is not None
