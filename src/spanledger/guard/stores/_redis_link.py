@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from spanledger.guard.stores._backoff import Backoff
+from spanledger.guard.stores._monotonic import monotonic
 from spanledger.guard.stores._redis_epoch import EpochFile
 from spanledger.guard.stores.errors import StoreUnavailable
 
@@ -99,12 +99,12 @@ class Link:
     def _ask(self, request: Callable[[], list[Any]]) -> list[Any]:
         import redis
 
-        if not self.backoff.allows(time.monotonic()):
+        if not self.backoff.allows(monotonic()):
             raise self._down("it failed to answer several times, so it is left alone", sent=False)
         try:
             reply = request()
         except (redis.RedisError, OSError) as error:
-            self.backoff.failed(time.monotonic())
+            self.backoff.failed(monotonic())
             refused = "refused" in str(error)
             raise self._down(f"{type(error).__name__}: {error}", sent=not refused) from error
         self.backoff.worked()

@@ -2,9 +2,10 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from queue import SimpleQueue
+
+from spanledger.guard.stores._monotonic import monotonic
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Writer:
 
         Without a thread (it never started, or the interpreter ends) the steps run here.
         """
-        end = time.monotonic() + timeout_s
+        end = monotonic() + timeout_s
         if self._thread is None or not self._thread.is_alive():
             return self._drain(end)
         done = threading.Event()
@@ -55,7 +56,7 @@ class Writer:
         return done.wait(timeout_s)
 
     def _drain(self, end: float) -> bool:
-        while not self._steps.empty() and time.monotonic() < end:
+        while not self._steps.empty() and monotonic() < end:
             _run(self._steps.get())
         return self._steps.empty()
 

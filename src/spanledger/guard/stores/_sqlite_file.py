@@ -4,7 +4,6 @@ import os
 import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from errno import errorcode
@@ -12,6 +11,7 @@ from pathlib import Path
 from random import random
 from typing import TypeVar
 
+from spanledger.guard.stores._monotonic import monotonic
 from spanledger.guard.stores._sqlite_place import (
     PLACES,
     Identity,
@@ -242,7 +242,7 @@ class SqliteFile:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
-                now = time.monotonic()
+                now = monotonic()
                 give_up_at = give_up_at or now + self._busy_timeout_s
                 if now >= give_up_at or self.hurry.is_set():
                     raise

@@ -6,11 +6,11 @@ of other processes, after pauses that grow. Who is not first only waits for its 
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from spanledger.guard.ledger import Key, Shortage
+from spanledger.guard.stores._monotonic import monotonic
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._turns import Turn, Turns
 
@@ -23,14 +23,14 @@ class _Pauses:
     def __init__(self, turns: Turns, turn: Turn, max_wait_s: float) -> None:
         self._turns = turns
         self._turn = turn
-        self.began = time.monotonic()
+        self.began = monotonic()
         self._end = self.began + max_wait_s
         self._next_s = _FIRST_S
 
     def next(self) -> float:
         """Not above 0: it is over."""
         pause_s = self._next_s if self.first() else _NOT_FIRST_S
-        return min(pause_s, self._end - time.monotonic())
+        return min(pause_s, self._end - monotonic())
 
     def first(self) -> bool:
         return self._turns.is_first(self._turn)
@@ -39,7 +39,7 @@ class _Pauses:
         self._next_s = _FIRST_S if woken else min(2 * self._next_s, _LONGEST_S)
 
     def grant(self, short: Shortage | None) -> Grant:
-        return Grant(short, time.monotonic() - self.began)
+        return Grant(short, monotonic() - self.began)
 
 
 def wait(

@@ -29,6 +29,7 @@ from spanledger.guard.stores import _redis_records as records
 from spanledger.guard.stores._inside import Inside
 from spanledger.guard.stores._lifetime import watch, watch_exit
 from spanledger.guard.stores._local_share import LocalShare
+from spanledger.guard.stores._monotonic import monotonic
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._redis_crossings import CLAIM_MS, Crossings
 from spanledger.guard.stores._redis_deliveries import (
@@ -253,7 +254,7 @@ class RedisStore(RedisTables):
             with self._local_lock:  # inside already: see `_reserve`
                 if self._local.unknown(entries, self._last_contact) is not None:
                     raise error
-                until = time.monotonic() + ask.lease_s
+                until = monotonic() + ask.lease_s
                 short = self._local.reserve(ask.reservation_id, entries, until)
             if short is not None:
                 return short
@@ -429,7 +430,7 @@ class RedisStore(RedisTables):
 
     def _tick(self) -> None:
         """Now and then, before a reservation: ended leases, untold crossings, the journal."""
-        now = time.monotonic()
+        now = monotonic()
         if now < self._next_tick:
             return
         self._next_tick = now + _TICK_EVERY_S

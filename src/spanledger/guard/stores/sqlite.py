@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,6 +14,7 @@ from spanledger.guard.stores import _sqlite_demands as _demands
 from spanledger.guard.stores import _sqlite_rows as rows
 from spanledger.guard.stores import _sqlite_steps as steps
 from spanledger.guard.stores._changes import Change
+from spanledger.guard.stores._monotonic import monotonic
 from spanledger.guard.stores._protocol import Grant
 from spanledger.guard.stores._sqlite_core import SqliteCore, wake_all
 from spanledger.guard.stores._sqlite_journal import Late
@@ -68,13 +68,13 @@ class SqliteStore(SqliteCore):
         short = self._try(waiter, join=True)
         if short is None or short.kind != "contended":
             return Grant(short)
-        began = time.monotonic()
+        began = monotonic()
         try:
             self._wait(arrived, began + max_wait_s)
         except BaseException:
             self._give_up(waiter)
             raise
-        return Grant(self._outcome(waiter, short), time.monotonic() - began)
+        return Grant(self._outcome(waiter, short), monotonic() - began)
 
     async def reserve_async(
         self, reservation_id: str, demands: Sequence[Demand], *, lease_s: float, max_wait_s: float
@@ -93,14 +93,14 @@ class SqliteStore(SqliteCore):
             short = await self._written(partial(self._try, waiter, join=max_wait_s > 0))
             if short is None or short.kind != "contended" or not max_wait_s:
                 return Grant(short)
-            began = time.monotonic()
+            began = monotonic()
             await self._wait_async(arrived, began + max_wait_s)
             short = await self._written(partial(self._outcome, waiter, short))
         except BaseException:
             # After whatever is under way for it: the writer does one thing at a time.
             self._writer.submit(partial(self._give_up, waiter))
             raise
-        return Grant(short, time.monotonic() - began)
+        return Grant(short, monotonic() - began)
 
     def extend(
         self, reservation_id: str, more: Callable[[Demand], Demand | None]
@@ -234,7 +234,7 @@ class SqliteStore(SqliteCore):
 
     def _look(self) -> None:
         """Let through those for whom another process made room; at most every 10 ms."""
-        now = time.monotonic()
+        now = monotonic()
         if now < self._next_look:
             return
         self._next_look = now + _FIRST_LOOK_S / 2
@@ -245,7 +245,7 @@ class SqliteStore(SqliteCore):
 
     def _wait(self, arrived: threading.Event, until: float) -> None:
         pause_s = _FIRST_LOOK_S
-        while (left_s := until - time.monotonic()) > 0:
+        while (left_s := until - monotonic()) > 0:
             if arrived.wait(min(pause_s, left_s)):
                 return
             self._look()
@@ -253,7 +253,7 @@ class SqliteStore(SqliteCore):
 
     async def _wait_async(self, arrived: asyncio.Event, until: float) -> None:
         pause_s = _FIRST_LOOK_S
-        while (left_s := until - time.monotonic()) > 0:
+        while (left_s := until - monotonic()) > 0:
             # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes together
             # with the grant, and a cancelled task would go on to send its call.
             with suppress(TimeoutError):

@@ -1,0 +1,58 @@
+"""A model that no price list knows, under a cost budget."""
+
+import pytest
+
+from spanledger import semconv, track
+from spanledger.guard import Budget, BudgetExceeded, Policy, PriceUnknown, current
+from spanledger.testing.providers import MockProvider
+from tests.gate._gate import gated
+from tests.scenarios._shared import USD, Events, ask, books, client, used
+
+COST, TOKENS = Budget("cost", "cost", USD), Budget("tokens", "tokens", 10_000)
+
+
+def test_scenario_11_an_unknown_model_is_refused_under_a_cost_rule(
+    provider: MockProvider,
+) -> None:
+    events = Events()
+    with gated(provider, Policy((COST, TOKENS))) as gate:
+        current().with_listener(events)
+        with pytest.raises(PriceUnknown, match="foo-9") as refused:
+            ask(client(provider), model="foo-9")
+        assert set(books().values()) <= {(0, 0)}
+        assert gate.open == 0
+    assert provider.calls() == 0
+    assert refused.value.rule == "cost"
+    # What the decisions metric counts, by this reason.
+    assert [event.reason for event in events.of("refused")] == ["price_unknown"]
+
+
+def test_scenario_11_an_unknown_model_may_be_charged_a_ceiling_price(
+    provider: MockProvider,
+) -> None:
+    """$100 for a million tokens of any kind, unless it is set."""
+    provider.on("foo-9", used(90))
+    settings = {"guard__on_unpriced": "ceiling_price", "guard__ceiling_usd_per_mtok": "200"}
+    with gated(provider, Policy((COST, TOKENS)), **settings) as gate:
+        ask(client(provider), model="foo-9")
+        assert books() == {("cost", ""): (100 * 200_000, 0), ("tokens", ""): (100, 0)}
+        assert gate.attributes[semconv.COST_PROVENANCE] == "unpriced"
+        with pytest.raises(BudgetExceeded):
+            ask(client(provider), model="foo-9", max_tokens=6000)
+
+
+def test_scenario_11_an_unknown_model_may_be_counted_in_tokens_and_is_marked_unpriced(
+    provider: MockProvider,
+) -> None:
+    provider.on("foo-9", used(9000))
+    settings = {"guard__on_unpriced": "count_tokens_only"}
+    with gated(provider, Policy((COST, TOKENS)), **settings) as gate:
+        with track.agent("planner"):
+            ask(client(provider), model="foo-9")
+        assert books() == {("cost", ""): (0, 0), ("tokens", ""): (9010, 0)}
+        assert semconv.COST_NANO_USD not in gate.attributes
+        (agent,) = gate.capture.named("invoke_agent planner")
+        assert agent["attributes"][semconv.SUBTREE_UNPRICED_CALLS] == 1
+        with pytest.raises(BudgetExceeded) as refused:
+            ask(client(provider), model="foo-9", max_tokens=1000)
+    assert refused.value.rule == "tokens"
