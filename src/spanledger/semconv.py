@@ -132,6 +132,7 @@ GUARD_EVENT_NAME: Final = "spanledger.guard.decision"
 
 METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a metric's name
 METRIC_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+METRIC_UNPRICED_CALLS: Final = "spanledger.cost.unpriced_calls"
 METRIC_GUARD_DECISIONS: Final = "spanledger.guard.decisions"
 METRIC_EXPORT_ACCEPTED: Final = "spanledger.export.accepted"
 METRIC_EXPORT_DELIVERED: Final = "spanledger.export.delivered"

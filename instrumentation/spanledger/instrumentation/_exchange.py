@@ -6,6 +6,7 @@ settlement comes first and can't be skipped by anything that telemetry does.
 """
 
 import asyncio
+import atexit
 import logging
 import sys
 import threading
@@ -19,12 +20,18 @@ from opentelemetry import context as otel_context
 from spanledger import semconv
 from spanledger.guard import Refusal, SpanledgerRefusal
 from spanledger.guard.breaker import Outcome
-from spanledger.instrumentation import _spans
+from spanledger.instrumentation import _background, _spans
 from spanledger.instrumentation._admission import Admission
 from spanledger.instrumentation._call_span import CallSpan, failure_attributes
-from spanledger.instrumentation._facts import Dialect, Reply, Request, StreamReader
+from spanledger.instrumentation._facts import (
+    Answers,
+    Reply,
+    ReportedFailure,
+    Request,
+    StreamReader,
+)
 from spanledger.instrumentation._failures import Charge, charge_of, charge_of_status
-from spanledger.instrumentation._metrics import record_call
+from spanledger.instrumentation._metrics import record_call, record_unpriced
 from spanledger.instrumentation._outcomes import of_attempt, of_call
 from spanledger.instrumentation._stream_limit import StreamLimit
 from spanledger.pricing import Cost
@@ -36,6 +43,11 @@ _log = logging.getLogger("spanledger.gate")
 
 _NO_REPLY = Reply()
 
+
+def _yes() -> bool:
+    return True
+
+
 #: Streams that somebody may still read.
 _open_streams: "weakref.WeakSet[Exchange]" = weakref.WeakSet()
 
@@ -45,6 +57,10 @@ def end_open_streams() -> None:
     for exchange in list(_open_streams):
         exchange.abandoned()
         exchange.end_span()
+
+
+# Last registered, first called: before the exporter sends what it has for the last time.
+atexit.register(end_open_streams)
 
 
 class Exchange(Admission):
@@ -58,11 +74,15 @@ class Exchange(Admission):
     reading = False
     #: The usage chunk of the stream is there because the gate asked for it.
     hides_usage_chunk = False
+    #: The body as the client has it, by which the same request is known at a second gate.
+    sent_body: object = None
+    #: An error that the middleware of a client looks at before the client does.
+    turned_away: Any = None
     #: Whether somebody can still read the response; `bool()` is False.
     is_readable: Callable[[], bool] = bool
     _first_chunk_ns: int | None = None
 
-    def __init__(self, request: Request, dialect: Dialect) -> None:
+    def __init__(self, request: Request, dialect: Answers) -> None:
         context = otel_context.get_current()
         self._begin(request, current_scope(context), time.time_ns())
         self.dialect = dialect
@@ -87,28 +107,30 @@ class Exchange(Admission):
             charge = "estimate" if error is None else charge_of(error, answered=False)
         failure = f"HTTP {status}" if status is not None else type(error).__qualname__
         try:
-            self._settle_attempt(charge, failure, status, of_attempt(status, error, response))
+            outcome = of_attempt(status, error, response)
+            self._settle_attempt(charge, failure, status, response, outcome)
         except Exception:  # noqa: BLE001 - the ledger must be told, whatever went wrong
             self._settle_in_full()
         self._next_attempt(time.time_ns())
 
     def _settle_attempt(
-        self, charge: Charge, failure: str, status: int | None, outcome: Outcome
+        self, charge: Charge, failure: str, status: int | None, response: Any, outcome: Outcome
     ) -> None:
         usage, cost = self._settle(charge, _NO_REPLY, None, outcome)
         attributes = self._record(_NO_REPLY, usage, cost)
         attributes[semconv.ERROR_TYPE] = str(status) if status is not None else failure
         if status is not None:
             attributes[semconv.ERROR_STATUS_CODE] = status
+        attributes |= _spans.response_attributes(response)
         _spans.attempt_span(
             self.request, self._span.span, attributes, start_ns=self._started_ns, error=failure
         )
 
     # --- streams --------------------------------------------------------------------------
 
-    def streams(self) -> None:
-        """The answer is a stream: from here on its chunks are read."""
-        self.reader = self.dialect.stream_reader()
+    def streams(self, reader: StreamReader | None = None) -> None:
+        """The answer is a stream: from here on its chunks are read (by `reader`, if given)."""
+        self.reader = self.dialect.stream_reader() if reader is None else reader
         _open_streams.add(self)
 
     def chunk(self, chunk: Any) -> SpanledgerRefusal | None:
@@ -160,11 +182,21 @@ class Exchange(Admission):
     def _leave(self, outcome: str) -> None:
         self._finish(outcome, self.reader.reply() if self.reader is not None else _NO_REPLY)
 
+    def unreadable(self) -> None:
+        """What the caller reads can't be read by us: nothing is known of its length."""
+        self.reader = None
+
     # --- endings --------------------------------------------------------------------------
 
     def replied(self, reply: Any) -> None:
         """A whole answer came."""
-        self._finish("", self.dialect.read_reply(reply))
+        found = self.dialect.read_reply(reply)
+        if found.unfinished and found.response_id is not None:
+            self.is_readable = _yes
+            _open_streams.add(self)
+            _background.wait_for(self, found.response_id)
+        else:
+            self._finish("", found)
 
     def failed(self, error: BaseException) -> None:
         """The attempt, or the stream, ended in an error."""
@@ -201,8 +233,9 @@ class Exchange(Admission):
     ) -> None:
         if not self._once.acquire(blocking=False):
             return
-        if reply.model:
-            self._noted.models.add(reply.model)
+        self._noted.over(reply.model, reply.response_id, time.time_ns())
+        if reply.failure is not None and error is None and refusal is None:
+            error, outcome = reply.failure, outcome and "failed"
         try:
             behaved = of_call(outcome, error, answered=self._first_chunk_ns is not None)
             charge = self._charge(error, refusal)
@@ -225,6 +258,8 @@ class Exchange(Admission):
         if self._reservation is None:
             return "nothing"
         if refusal is not None or error is None or self.reader is not None:
+            return "estimate"
+        if isinstance(error, ReportedFailure):
             return "estimate"
         return charge_of(error, answered=self.answered)
 
@@ -258,4 +293,6 @@ class Exchange(Admission):
         if self._span.owned and attributes[semconv.BILLING] in {"call", "unsent"}:
             failure = attributes.get(semconv.ERROR_TYPE)
             record_call(self.request, usage, self._started_ns, failure)
+        if attributes.get(semconv.COST_PROVENANCE) == "unpriced":
+            record_unpriced(self.request)
         self._span.finish(attributes, error, refusal)

@@ -52,6 +52,21 @@ def _instruments() -> tuple[Any, Any]:
     return tokens, duration
 
 
+@functools.cache
+def _unpriced_calls() -> Any:
+    meter = metrics.get_meter("spanledger.instrumentation")
+    return meter.create_counter(
+        semconv.METRIC_UNPRICED_CALLS, "{call}", "Calls of models that have no price."
+    )
+
+
+def record_unpriced(request: Request) -> None:
+    """Count a call that nobody knows the cost of: every cost that is shown leaves it out."""
+    if not _nobody_measures():
+        named = {semconv.PROVIDER_NAME: request.provider, semconv.REQUEST_MODEL: request.model}
+        _unpriced_calls().add(1, named)
+
+
 def record_call(request: Request, usage: Usage, started_ns: int, error_type: str | None) -> None:
     """Record one call that ends now: its duration, and its tokens if they are known."""
     if _nobody_measures():
