@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow coverage lint format typecheck bench bench-micro prices docs wheel clean
+.PHONY: help install demo collector e2e compose-config env test test-slow coverage lint format typecheck bench bench-micro prices docs wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic,google,bedrock]' --group dev
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic,groq,google,bedrock,mistralai,cohere,ollama]' --group dev
 	@touch $@
 
 install: $(INSTALLED) ## Make the virtual environment with everything in it
@@ -28,6 +28,18 @@ test: $(INSTALLED) ## Run all tests but the slow ones
 
 test-slow: $(INSTALLED) ## Run the long ones: kill loops, soaks, mutants
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+collector: ## Build the OpenTelemetry Collector that the pipeline uses (needs Go, no Docker)
+	@collector-config/build.sh
+
+e2e: $(INSTALLED) collector ## Run the pipeline's tests: Collector, ClickHouse, faults
+	$(BIN)/python -m pytest -m "not slow" tests/pipeline $(PYTEST_ARGS)
+
+env: ## Make .env with generated passwords for docker-compose.yml
+	@deploy/make-env.sh
+
+compose-config: $(INSTALLED) ## Check docker-compose.yml and all that it mounts
+	$(BIN)/python -m pytest -q tests/pipeline/test_compose.py
 
 coverage: $(INSTALLED) ## Run the tests with branch coverage
 	$(BIN)/python -m coverage erase

@@ -9,7 +9,7 @@ import pytest
 
 from spanledger.guard import Budget, Call, Estimate, GuardUnavailable, Policy
 from spanledger.instrumentation import _hooks, boot, install, uninstall
-from spanledger.instrumentation.openai import ChatCompletions
+from spanledger.instrumentation._openai_chat import ChatCompletions
 from spanledger.processors import providers
 from spanledger.testing.providers import Fail, MockProvider
 from spanledger.testing.spans import capture_spans
@@ -126,10 +126,10 @@ def test_a_stream_that_we_cannot_read_reaches_the_host(
     import openai
 
     from spanledger.guard import current
-    from spanledger.instrumentation.openai import _ChatStream
+    from spanledger.instrumentation._openai_chat import ChatStream
 
     started(LIMIT)
-    monkeypatch.setattr(_ChatStream, "chunk", fail)
+    monkeypatch.setattr(ChatStream, "chunk", fail)
     with openai.OpenAI(base_url=provider.openai_base_url, api_key="none") as client:
         stream = client.chat.completions.create(
             model="gpt-4o-mini", messages=[{"role": "user", "content": "one two"}], stream=True

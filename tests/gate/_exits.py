@@ -36,9 +36,18 @@ class Seen:
 
 
 def _piece(chunk: Any) -> Any:
+    if isinstance(chunk, dict):
+        return chunk
+    # Mistral's events; Cohere's and Ollama's are compared as a whole, without ids and times.
+    chunk = getattr(chunk, "data", chunk)
+    if type(chunk).__module__.partition(".")[0] in {"cohere", "ollama"}:
+        return type(chunk).__name__, chunk.model_dump(exclude={"id", "created_at"})
+    if hasattr(chunk, "candidates"):
+        return [(c.content.parts[0].text, c.finish_reason) for c in chunk.candidates]
     choices = getattr(chunk, "choices", None)
     if choices is not None:
-        return [(c.delta.content, c.finish_reason) for c in choices]
+        texts = [c.text if hasattr(c, "text") else c.delta.content for c in choices]
+        return [(t, c.finish_reason) for t, c in zip(texts, choices, strict=True)]
     delta = getattr(chunk, "delta", None)
     return chunk.type, getattr(delta, "text", delta if isinstance(delta, str) else None)
 
@@ -271,5 +280,7 @@ async def run_async(exit_: Exit, open_stream: Callable[[], Awaitable[Any]]) -> S
         seen.error = type(error).__qualname__
     for _turn in range(3):
         gc.collect()
-        await asyncio.sleep(0)
+        # Gemini's client puts four generators into each other, and each takes some turns.
+        for _inner in range(5):
+            await asyncio.sleep(0)
     return seen

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from spanledger import guard, semconv
@@ -12,6 +13,11 @@ from spanledger.instrumentation import install, uninstall
 from spanledger.testing.providers import MockProvider
 from spanledger.testing.spans import SpanCapture, SpanDict, capture_spans
 
+_SETTINGS = {
+    "export.mode": "off",
+    "guard.store": "memory",
+    "pricing.overrides": str(Path(__file__).with_name("prices.toml")),
+}
 RECORDS = {"call", "attempt", "unsent"}
 
 #: What a record means that does not say otherwise.
@@ -100,7 +106,7 @@ def _whole(attributes: dict[str, Any], name: str) -> int:
 def gated(provider: MockProvider, policy: Policy = COUNTING, **overrides: Any) -> Iterator[Gate]:
     """The gate in this process, with `policy`; overrides are settings, ``guard__lease_s=1``."""
     chosen = {name.replace("__", "."): value for name, value in overrides.items()}
-    settings = {"export.mode": "off", "guard.store": "memory", **chosen}
+    settings = {**_SETTINGS, **chosen}
     with capture_spans(as_global=True) as capture:
         try:
             made = install(environ={}, overrides=settings, policy=policy)

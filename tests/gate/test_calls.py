@@ -8,10 +8,21 @@ import pytest
 from spanledger import semconv
 from spanledger.guard import BudgetExceeded
 from spanledger.testing.providers import MockProvider, Reply, UsageSpec
-from tests.gate._apis import ALL, CHAT, MESSAGES, STREAMING, Api, cost_nano_usd
+from tests.gate._apis import (
+    ALL,
+    ASYNC_ALL,
+    ASYNC_STREAMING,
+    CHAT,
+    MESSAGES,
+    STREAMING,
+    Api,
+    cost_nano_usd,
+)
 from tests.gate._gate import Gate, gated, limited
 
 every_api = pytest.mark.parametrize("api", ALL, ids=lambda api: api.name)
+every_async_api = pytest.mark.parametrize("api", ASYNC_ALL, ids=lambda api: api.name)
+async_streaming_apis = pytest.mark.parametrize("api", ASYNC_STREAMING, ids=lambda api: api.name)
 streaming_apis = pytest.mark.parametrize("api", STREAMING, ids=lambda api: api.name)
 
 
@@ -27,9 +38,9 @@ def assert_the_usual_record(gate: Gate, api: Api) -> None:
         semconv.BILLING: "call",
         semconv.CALL_ATTEMPT: 1,
         semconv.OPERATION_NAME: api.operation,
-        semconv.PROVIDER_NAME: api.library,
+        semconv.PROVIDER_NAME: api.provider,
         semconv.REQUEST_MODEL: api.model,
-        semconv.RESPONSE_MODEL: api.model,
+        semconv.RESPONSE_MODEL: api.model if api.names_model else None,
         semconv.USAGE_INPUT_TOKENS: 1000,
         semconv.USAGE_OUTPUT_TOKENS: output,
         semconv.USAGE_SOURCE: "provider",
@@ -50,10 +61,10 @@ def test_a_plain_call_has_one_record_with_its_tokens_and_its_cost(gate: Gate, ap
     assert gate.provider.calls() == 1
 
 
-@every_api
+@every_async_api
 async def test_an_async_call_has_the_same_record(gate: Gate, api: Api) -> None:
     gate.provider.enqueue(the_usual(api))
-    async with api.async_client(gate.provider) as client:
+    async with api.open_async(gate.provider) as client:
         await api.create(client)
     assert_the_usual_record(gate, api)
 
@@ -67,10 +78,10 @@ def test_a_stream_read_to_its_end_has_the_same_record(gate: Gate, api: Api) -> N
     assert gate.attributes[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] > 0
 
 
-@streaming_apis
+@async_streaming_apis
 async def test_an_async_stream_read_to_its_end_has_the_same_record(gate: Gate, api: Api) -> None:
     gate.provider.enqueue(the_usual(api))
-    async with api.async_client(gate.provider) as client:
+    async with api.open_async(gate.provider) as client:
         async for _chunk in await api.stream(client):
             pass
     assert_the_usual_record(gate, api)
@@ -94,12 +105,12 @@ def test_the_third_call_under_a_limit_of_two_is_not_sent(provider: MockProvider,
         assert gate.open == 0
 
 
-@every_api
+@every_async_api
 async def test_async_calls_in_parallel_are_limited_too(provider: MockProvider, api: Api) -> None:
     import asyncio
 
     with gated(provider, limited("calls", 2)) as gate:
-        async with api.async_client(provider) as client:
+        async with api.open_async(provider) as client:
             made = await asyncio.gather(
                 *(api.create(client) for _ in range(6)), return_exceptions=True
             )

@@ -1,5 +1,6 @@
 """Spans of other instrumentations: one is the call's, and no call is billed by two of them."""
 
+import threading
 import time
 from typing import Any
 
@@ -101,18 +102,30 @@ def test_a_span_that_is_never_current_is_a_shadow(gate: Gate, dialect: str) -> N
     gate.assert_settled_once()
 
 
-def test_the_span_of_another_model_keeps_its_own_bill(gate: Gate) -> None:
+def test_a_span_that_ends_in_another_thread_is_a_shadow(gate: Gate) -> None:
+    """A stream that is read elsewhere: there nothing but the client tells that it is one call."""
+    theirs = gate.capture.tracer("openinference.instrumentation.openai")
+    span = theirs.start_span("aside", attributes=DIALECTS["openinference"])
+    call(gate)
+    other = threading.Thread(target=span.end)
+    other.start()
+    other.join()
+    assert billing_of(gate, "aside") == "shadow"
+    gate.assert_settled_once()
+
+
+def test_the_span_of_another_model_is_a_call_of_its_own(gate: Gate) -> None:
     theirs = {semconv.OPERATION_NAME: "chat", semconv.REQUEST_MODEL: "gemini-2.5-flash"}
     span = tracer(gate).start_span("aside", attributes=theirs)
     call(gate)
     span.end()
-    assert billing_of(gate, "aside") is None
+    assert billing_of(gate, "aside") == "call"
 
 
-def test_a_span_that_starts_after_the_call_keeps_its_own_bill(gate: Gate) -> None:
+def test_a_span_that_starts_after_the_call_is_a_call_of_its_own(gate: Gate) -> None:
     call(gate)
     tracer(gate).start_span("next", attributes=DIALECTS["conventions"]).end()
-    assert billing_of(gate, "next") is None
+    assert billing_of(gate, "next") == "call"
 
 
 def test_a_shadow_of_a_refused_call_is_not_billed_either(provider: MockProvider) -> None:

@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from spanledger import semconv
 from spanledger.testing.providers import Reply, ToolCall, UsageSpec
-from tests.gate._apis import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, STREAMING, Api, cost_nano_usd
+from tests.gate._apis import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, STAINLESS, Api, cost_nano_usd
 from tests.gate._gate import Gate
 
-every_api = pytest.mark.parametrize("api", [*STREAMING, EMBEDDINGS], ids=lambda api: api.name)
-streaming_apis = pytest.mark.parametrize("api", STREAMING, ids=lambda api: api.name)
+every_api = pytest.mark.parametrize("api", [*STAINLESS, EMBEDDINGS], ids=lambda api: api.name)
+streaming_apis = pytest.mark.parametrize("api", STAINLESS, ids=lambda api: api.name)
 
 
 class City(BaseModel):

@@ -10,10 +10,10 @@ import wrapt
 from spanledger import semconv
 from spanledger.guard import BudgetExceeded
 from spanledger.testing.providers import MockProvider, http_library
-from tests.gate._apis import CHAT, MESSAGES, STREAMING, Api
+from tests.gate._apis import CHAT, MESSAGES, STAINLESS, Api
 from tests.gate._gate import Gate, gated, limited
 
-apis = pytest.mark.parametrize("api", STREAMING, ids=lambda api: api.name)
+apis = pytest.mark.parametrize("api", STAINLESS, ids=lambda api: api.name)
 
 
 def passes_through(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:

@@ -42,6 +42,13 @@ OPENINFERENCE = (
     "openinference.instrumentation.anthropic:AnthropicInstrumentor",
 )
 
+GOOGLE = ["gemini", "gemini_stream", "gemini_async", "gemini_async_stream"]
+BEDROCK = ["converse", "converse_stream", "invoke", "invoke_stream"]
+GOOGLE_AND_AWS = [*GOOGLE, *BEDROCK]
+OFFICIAL_GOOGLE = ("opentelemetry.instrumentation.google_genai:GoogleGenAiSdkInstrumentor",)
+OFFICIAL_BEDROCK = (f"{_OFFICIAL}.bedrock:BedrockInstrumentor",)
+BOTOCORE = ("opentelemetry.instrumentation.botocore:BotocoreInstrumentor",)
+
 SETUPS = [
     pytest.param("official", CLIENTS, OFFICIAL_CLIENTS, id="official"),
     pytest.param("official", FRAMEWORKS, (), id="frameworks-alone"),
@@ -53,6 +60,9 @@ SETUPS = [
         id="frameworks-and-clients-instrumented",
     ),
     pytest.param("foreign", CLIENTS, OPENLLMETRY, id="openllmetry"),
+    pytest.param("official-google-and-aws", GOOGLE_AND_AWS, OFFICIAL_GOOGLE, id="official-google"),
+    pytest.param("official-google-and-aws", BEDROCK, OFFICIAL_BEDROCK, id="official-bedrock"),
+    pytest.param("official-google-and-aws", BEDROCK, BOTOCORE, id="botocore"),
     pytest.param("foreign", CLIENTS, OPENINFERENCE, id="openinference"),
     pytest.param("foreign", CLIENTS, (*OPENLLMETRY, *OPENINFERENCE), id="two-of-them"),
 ]

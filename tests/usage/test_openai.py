@@ -13,7 +13,14 @@ from openai.types.completion_usage import CompletionUsage
 from openai.types.responses import ResponseUsage
 
 from spanledger.usage import MISSING, Usage
-from spanledger.usage.openai import from_chat, from_completions, from_embeddings, from_responses
+from spanledger.usage.openai import (
+    from_chat,
+    from_completions,
+    from_embeddings,
+    from_images,
+    from_responses,
+    from_transcription,
+)
 
 CHAT: dict[str, Any] = {
     "prompt_tokens": 1200,
@@ -294,3 +301,49 @@ def test_no_reply_whatever_makes_reading_fail_or_gives_a_negative_count(junk: ob
         counts = (getattr(usage, name) for name in usage._fields)
         assert all(value >= 0 for value in counts if isinstance(value, int))
         assert usage is MISSING or usage.total_tokens > 0
+
+
+def test_pictures_are_the_output_of_the_images_api() -> None:
+    usage = {
+        "input_tokens": 50,
+        "output_tokens": 1056,
+        "total_tokens": 1106,
+        "input_tokens_details": {"text_tokens": 30, "image_tokens": 20},
+    }
+    assert from_images(usage) == Usage(
+        input_tokens=50, output_tokens=1056, input_image_tokens=20, output_image_tokens=1056
+    )
+
+
+def test_text_in_the_output_of_the_images_api_is_no_picture() -> None:
+    details = {"text_tokens": 56, "image_tokens": 1000}
+    usage = {"input_tokens": 50, "output_tokens": 1056, "output_tokens_details": details}
+    assert from_images(usage).output_image_tokens == 1000
+
+
+def test_what_a_second_model_drew_makes_the_usage_an_estimate() -> None:
+    usage = {"input_tokens": 50, "output_tokens": 1000, "total_tokens": 1050}
+    drawn = {"input_tokens": 10, "output_tokens": 200, "total_tokens": 210, "model": "gpt-5"}
+    found = from_images(usage, drawn)
+    assert (found.input_tokens, found.output_tokens, found.source) == (60, 1200, "estimated")
+    assert found.output_image_tokens == 1000
+
+
+def test_pictures_without_a_usage_are_missing_and_not_nothing() -> None:
+    assert from_images(None) == MISSING
+
+
+def test_a_transcription_says_its_tokens_of_sound() -> None:
+    details = {"audio_tokens": 90, "text_tokens": 10}
+    usage = {
+        "type": "tokens",
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "input_token_details": details,
+    }
+    found = from_transcription(usage)
+    assert (found.input_tokens, found.input_audio_tokens, found.output_tokens) == (100, 90, 20)
+
+
+def test_a_transcription_that_is_billed_by_the_second_has_no_tokens() -> None:
+    assert from_transcription({"type": "duration", "seconds": 12.5}) == MISSING

@@ -6,11 +6,13 @@ estimate   it was sent and may have been worked on: input and streamed output ar
 unknown    an answer came that can't be read: the reservation is kept in full
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 Charge = Literal["nothing", "call", "estimate", "unknown"]
 
-#: Errors of httpx (and httpx2) that happen before a byte of the request is on its way.
+#: Errors that happen before a byte of the request is on its way; those without a heading are
+#: httpx's and httpx2's.
 _NOT_SENT = frozenset(
     {
         "ConnectError",
@@ -20,6 +22,20 @@ _NOT_SENT = frozenset(
         "PoolTimeout",
         "ProxyError",
         "UnsupportedProtocol",
+        # aiohttp
+        "ClientConnectorDNSError",
+        "ClientConnectorError",
+        # botocore
+        "ConnectTimeoutError",
+        "EndpointConnectionError",
+        "NoCredentialsError",
+        "NoRegionError",
+        "ParamValidationError",
+        "PartialCredentialsError",
+        "ProxyConnectionError",
+        # google-auth
+        "DefaultCredentialsError",
+        "RefreshError",
     }
 )
 
@@ -43,8 +59,38 @@ def charge_of_status(status: int) -> Charge:
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error of a client library carries."""
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) and status >= 400 else None
+    response = getattr(error, "response", None)
+    found = (
+        getattr(error, "status_code", None),
+        getattr(error, "code", None),  # google-genai
+        getattr(response, "status_code", None),  # httpx
+        _metadata(response).get("HTTPStatusCode"),
+    )
+    return next((s for s in found if type(s) is int and 400 <= s < 600), None)
+
+
+def headers_of(response: Any) -> Mapping[str, Any]:
+    """The headers of an answer, whatever an error carries of it."""
+    headers = getattr(response, "headers", None) or _metadata(response).get("HTTPHeaders")
+    return headers if headers is not None else {}
+
+
+def retry_delay_s(error: BaseException | None) -> float | None:
+    """Seconds that Google asks for in the body of an error, not in a header."""
+    details = getattr(error, "details", None)
+    inner = details.get("error", details) if isinstance(details, Mapping) else {}
+    found = inner.get("details") if isinstance(inner, Mapping) else None
+    for detail in found if isinstance(found, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, Mapping) else None
+        if isinstance(delay, str) and delay.removesuffix("s").replace(".", "", 1).isdecimal():
+            return float(delay.removesuffix("s"))
+    return None
+
+
+def _metadata(response: Any) -> Mapping[str, Any]:
+    """What botocore says of the HTTP response in what it made of it."""
+    found = response.get("ResponseMetadata") if isinstance(response, dict) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _is_unreadable(error: BaseException) -> bool:

@@ -1,12 +1,15 @@
 """Reading a request of a client made by Stainless, and changing it where its user wants that."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from spanledger.instrumentation._content import UPLOADS
 from spanledger.instrumentation._facts import Dialect, Request
 from spanledger.instrumentation._options import options
+from spanledger.instrumentation._uploads import uploads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,38 +18,69 @@ class Client:
 
     name: str
     dialect_of: Callable[[str], Dialect | None]
-    provider_of: Callable[[str], str]
-    #: Changes to a body before it is sent; None for "leave it".
-    with_usage: Callable[[Mapping[str, Any]], dict[str, Any] | None] | None = None
-    with_output_limit: Callable[[Mapping[str, Any], int], dict[str, Any] | None] | None = None
+    #: From the address of a client and the names of its classes.
+    provider_of: Callable[[str, tuple[str, ...]], str]
 
 
 def read_request(
     client: Client, dialect: Dialect, instance: Any, request_options: Any
 ) -> tuple[Request, bool]:
     """The request as it will be sent, and whether it asks for usage only because we do."""
-    body = request_options.json_data
-    if type(body) is not dict:
-        body = body if isinstance(body, Mapping) else {}
-    asked = _asks_usage(client, request_options, body)
+    body = _body(request_options)
+    asked = _asks_usage(dialect, request_options, body)
     if asked is not None:
-        body = request_options.json_data = asked
-    limited = _limited(client, dialect, body)
-    if limited is not None:
-        body = request_options.json_data = limited
+        body = _replace(request_options, asked)
+    limit = options.default_max_output_tokens
+    if limit is not None and isinstance(request_options.json_data, Mapping):
+        limited = dialect.with_output_limit(body, limit)
+        if limited is not None:
+            body = _replace(request_options, limited)
     provider, host = _target(client, instance)
-    model, max_output_tokens, choices = dialect.read_request(body)
+    wanted = dialect.read_request(body)
+    if files := getattr(request_options, "files", None):
+        body = {**body, UPLOADS: uploads_of(dialect, files)}
     request = Request(
         dialect.operation,
         provider,
-        model,
+        wanted.model,
         body,
         bool(body.get("stream")),
-        max_output_tokens,
-        choices,
+        wanted.max_output_tokens,
+        wanted.choices,
         host,
+        wanted.output,
     )
     return request, asked is not None
+
+
+def _body(request_options: Any) -> Mapping[str, Any]:
+    """The body as it will be sent: ``extra_body`` is laid over it by the client later."""
+    body = request_options.json_data
+    if type(body) is not dict:
+        body = _of_other(body, request_options)
+    extra = getattr(request_options, "extra_json", None)
+    return {**body, **extra} if isinstance(extra, Mapping) and extra else body
+
+
+def _replace(request_options: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """Send another body. What was laid over the first one is in it already."""
+    request_options.json_data = body
+    if getattr(request_options, "extra_json", None):
+        request_options.extra_json = None
+    return body
+
+
+def _of_other(body: Any, request_options: Any) -> Mapping[str, Any]:
+    if isinstance(body, Mapping):
+        return body
+    raw = body if body is not None else getattr(request_options, "content", None)
+    if not isinstance(raw, (bytes, bytearray)):
+        return {}
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _target(client: Client, instance: Any) -> tuple[str, str]:
@@ -55,27 +89,23 @@ def _target(client: Client, instance: Any) -> tuple[str, str]:
     known = instance.__dict__.get("_spanledger_target")
     if known is None or known[0] is not base_url:
         address = str(base_url)
-        known = (base_url, client.provider_of(address), urlsplit(address).hostname or "")
+        classes = tuple(cls.__name__ for cls in type(instance).__mro__)
+        provider = client.provider_of(address, classes)
+        known = (base_url, provider, urlsplit(address).hostname or "")
         instance.__dict__["_spanledger_target"] = known
     return known[1], known[2]
 
 
-def _asks_usage(client: Client, request_options: Any, body: Mapping[str, Any]) -> Any:
+def _asks_usage(dialect: Dialect, request_options: Any, body: Mapping[str, Any]) -> Any:
     """A body that asks for usage. Not for raw responses: there the extra chunk can't be hidden."""
-    if client.with_usage is None or not options.include_usage:
+    if not body.get("stream") or not options.include_usage:
         return None
-    asked = client.with_usage(body)
+    if not isinstance(request_options.json_data, Mapping):
+        # Raw bytes are sent as they are.
+        return None
+    asked = dialect.with_usage(body)
     if asked is None:
         return None
     headers = request_options.headers
     raw = isinstance(headers, Mapping) and "X-Stainless-Raw-Response" in headers
     return None if raw else asked
-
-
-def _limited(client: Client, dialect: Dialect, body: Mapping[str, Any]) -> Any:
-    if client.with_output_limit is None or options.default_max_output_tokens is None:
-        return None
-    if dialect.operation == "embeddings":
-        # Its answer has no tokens, and the provider refuses a limit it does not know.
-        return None
-    return client.with_output_limit(body, options.default_max_output_tokens)

@@ -1,13 +1,15 @@
 """The gate of clients made by Stainless (openai, anthropic, …), at their request funnel.
 
 Every method of such a client ends in ``SyncAPIClient.request`` or ``AsyncAPIClient.request``:
-above the client's retry loop and below every instrumentation. Three more methods let us see
-what happens inside: ``_process_response`` (an answer came), and ``_sleep_for_retry`` or, in
-older clients, ``_retry_request`` (an attempt failed and another follows).
+above the client's retry loop and below every instrumentation. More methods let us see what
+happens inside: ``_process_response`` (an answer came), ``_sleep_for_retry`` or, in older clients,
+``_retry_request`` (an attempt failed and another follows), and ``_attempt_request``, where a
+client has middleware that may send more than one request for one.
 """
 
-import atexit
+import importlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -16,30 +18,31 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from spanledger.guard import SpanledgerRefusal
-from spanledger.instrumentation._bytes import observe_body
-from spanledger.instrumentation._exchange import Exchange, end_open_streams
+from spanledger.instrumentation import _background
+from spanledger.instrumentation._bytes import observe_body, read_body
+from spanledger.instrumentation._clients import Watched
+from spanledger.instrumentation._exchange import Exchange
+from spanledger.instrumentation._facts import ReportedFailure
+from spanledger.instrumentation._funnel import active, lent
 from spanledger.instrumentation._requests import Client, read_request
 from spanledger.instrumentation._safely import refuse_where_limits_hold
 from spanledger.instrumentation._streams import ObservedAsyncStream, ObservedStream
 from spanledger.instrumentation._wrapping import unwrap, wrap, wrap_overriding
 
-# Last registered, first called: before the exporter sends what it has for the last time.
-atexit.register(end_open_streams)
+_FIRST_ERROR = 300
+
+_log = logging.getLogger("spanledger.gate")
 
 _exchange: ContextVar[Exchange | None] = ContextVar("spanledger-exchange", default=None)
 
 
-#: Names of the clients whose gate is in force. A wrapper of ours that lies below one of
-#: somebody else's can't be taken out again; without its name in here it does nothing.
-_active: set[str] = set()
-
-
-def gate(client: Client, base: Any) -> list[str]:
+def gate(watched: Watched, base: Any) -> list[str]:
     """Wrap the funnel of a client library; the names of what was wrapped, for `doctor`.
 
-    `base` is its module ``_base_client``. Raises `AttributeError` if that does not have the
-    funnel that we know.
+    `base` is its module ``_base_client``; how its requests are read, our module of its name says.
+    Raises `AttributeError` if `base` does not have the funnel that we know.
     """
+    client: Client = importlib.import_module(f"{__package__}.{watched.package}").CLIENT
     funnel = _funnel(base)
     # All or nothing: a library that lacks one of these is not half gated.
     for cls in (base.SyncAPIClient, base.AsyncAPIClient):
@@ -50,13 +53,13 @@ def gate(client: Client, base: Any) -> list[str]:
             if hasattr(cls, name):
                 wrapped += wrap(cls, name, wrapper)
         wrapped += wrap_overriding(cls, funnel, hooks(client, funnel)[funnel])
-    _active.add(client.name)
+    active.add(client.name)
     return wrapped
 
 
-def ungate(client: Client, base: Any) -> None:
+def ungate(watched: Watched, base: Any) -> None:
     """Put the library's own methods back, as far as nobody has wrapped ours."""
-    _active.discard(client.name)
+    active.discard(watched.name)
     for root in (base.SyncAPIClient, base.AsyncAPIClient):
         unwrap(root)
 
@@ -78,7 +81,7 @@ def _sync_hooks(client: Client, funnel: str) -> dict[str, Callable[..., Any]]:
             exchange.admit()
             result = wrapped(*args, **kwargs)
         except BaseException as error:
-            exchange.failed(error)
+            _fail_all(exchange, error)
             raise
         finally:
             _exchange.reset(token)
@@ -88,21 +91,31 @@ def _sync_hooks(client: Client, funnel: str) -> dict[str, Callable[..., Any]]:
 
     def process_response(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         exchange = _exchange.get()
-        if exchange is None:
-            return wrapped(*args, **kwargs)
-        exchange.answered = True
+        response = kwargs.get("response")
+        if exchange is not None and not _turned_away(exchange, response):
+            exchange.answered = True
+            result = wrapped(*args, **kwargs)
+            _observe(exchange, result, response, asynchronous=False)
+            return result
         result = wrapped(*args, **kwargs)
-        _observe(exchange, result, kwargs.get("response"), asynchronous=False)
+        if exchange is None and _background.waiting:
+            _fetched(result)
         return result
 
+    def attempt_request(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        hop = _hop(client, instance, args[0] if args else kwargs["options"])
+        if hop is not None:
+            hop.admit()
+        return wrapped(*args, **kwargs)
+
     def before_retry(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        if (exchange := _exchange.get()) is not None:
+        if (exchange := _failing()) is not None:
             _attempt_failed(exchange, kwargs)
             exchange.admit()
         return wrapped(*args, **kwargs)
 
     def sleep_for_retry(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        exchange = _exchange.get()
+        exchange = _failing()
         if exchange is not None:
             _attempt_failed(exchange, kwargs)
         slept = wrapped(*args, **kwargs)
@@ -113,6 +126,7 @@ def _sync_hooks(client: Client, funnel: str) -> dict[str, Callable[..., Any]]:
     return {
         funnel: request,
         "_process_response": process_response,
+        "_attempt_request": attempt_request,
         "_sleep_for_retry": sleep_for_retry,
         "_retry_request": before_retry,
     }
@@ -128,7 +142,7 @@ def _async_hooks(client: Client, funnel: str) -> dict[str, Callable[..., Any]]:
             await exchange.admit_async()
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            exchange.failed(error)
+            _fail_all(exchange, error)
             raise
         finally:
             _exchange.reset(token)
@@ -138,21 +152,31 @@ def _async_hooks(client: Client, funnel: str) -> dict[str, Callable[..., Any]]:
 
     async def process_response(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
         exchange = _exchange.get()
-        if exchange is None:
-            return await wrapped(*args, **kwargs)
-        exchange.answered = True
+        response = kwargs.get("response")
+        if exchange is not None and not _turned_away(exchange, response):
+            exchange.answered = True
+            result = await wrapped(*args, **kwargs)
+            _observe(exchange, result, response, asynchronous=True)
+            return result
         result = await wrapped(*args, **kwargs)
-        _observe(exchange, result, kwargs.get("response"), asynchronous=True)
+        if exchange is None and _background.waiting:
+            _fetched(result)
         return result
 
+    async def attempt_request(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        hop = _hop(client, instance, args[0] if args else kwargs["options"])
+        if hop is not None:
+            await hop.admit_async()
+        return await wrapped(*args, **kwargs)
+
     async def before_retry(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        if (exchange := _exchange.get()) is not None:
+        if (exchange := _failing()) is not None:
             _attempt_failed(exchange, kwargs)
             await exchange.admit_async()
         return await wrapped(*args, **kwargs)
 
     async def sleep_for_retry(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        exchange = _exchange.get()
+        exchange = _failing()
         if exchange is not None:
             _attempt_failed(exchange, kwargs)
         slept = await wrapped(*args, **kwargs)
@@ -163,6 +187,7 @@ def _async_hooks(client: Client, funnel: str) -> dict[str, Callable[..., Any]]:
     return {
         funnel: request,
         "_process_response": process_response,
+        "_attempt_request": attempt_request,
         "_sleep_for_retry": sleep_for_retry,
         "_retry_request": before_retry,
     }
@@ -174,13 +199,14 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
     A failure of ours in here must not let a call through unmetered where limits hold, so it
     is not swallowed but becomes a refusal if there is a policy.
     """
-    if client.name not in _active:
+    if client.name not in active or lent() is not None:
         return None
     request_options = kwargs["options"] if "options" in kwargs else args[1]
     if str(request_options.method).lower() != "post":
         return None
     outer = _exchange.get()
-    if outer is not None and outer.request.body is request_options.json_data:
+    body = request_options.json_data
+    if outer is not None and body is not None and outer.sent_body is body:
         # It comes by a second gate, of a subclass. (Another call from inside this one, of a
         # hook of the HTTP client say, is one of its own.)
         return None
@@ -194,7 +220,59 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
         refuse_where_limits_hold(error)
         return None
     exchange.hides_usage_chunk = hides_usage_chunk
+    exchange.sent_body = request_options.json_data
     return exchange
+
+
+def _failing() -> Exchange | None:
+    """The call whose attempt failed; None if it was answered, and what failed came after that."""
+    exchange = _exchange.get() or lent()
+    return None if exchange is None or exchange.answered else exchange
+
+
+def _turned_away(exchange: Exchange, response: Any) -> bool:
+    """Whether an answer is an error: a client with middleware shows it that first."""
+    if getattr(response, "status_code", 200) < _FIRST_ERROR:
+        return False
+    exchange.turned_away = response
+    return True
+
+
+def _hop(client: Client, instance: Any, request_options: Any) -> Exchange | None:
+    """A call of its own for each further request that middleware sends for one of the host."""
+    exchange = _exchange.get()
+    if exchange is None or not (exchange.answered or exchange.turned_away is not None):
+        return None
+    if exchange.turned_away is not None:
+        exchange.failed(_error_of(instance, exchange.turned_away))
+    dialect = client.dialect_of(request_options.url)
+    if dialect is None:
+        return None
+    try:
+        hop = Exchange(read_request(client, dialect, instance, request_options)[0], dialect)
+    except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
+        refuse_where_limits_hold(error)
+        return None
+    hop.sent_body = request_options.json_data
+    _exchange.set(hop)
+    return hop
+
+
+def _error_of(instance: Any, response: Any) -> BaseException:
+    """The error that the client makes of an answer, if its body is here."""
+    try:
+        made: BaseException = instance._make_status_error_from_response(response)
+    except Exception:  # noqa: BLE001 - of a stream that nobody has read
+        made = ReportedFailure(str(response.status_code))
+    return made
+
+
+def _fail_all(exchange: Exchange, error: BaseException) -> None:
+    """A call failed, and with it the last one that middleware made of it."""
+    last = _exchange.get()
+    if last is not None and last is not exchange:
+        last.failed(error)
+    exchange.failed(error)
 
 
 def _attempt_failed(exchange: Exchange, kwargs: Mapping[str, Any]) -> None:
@@ -202,6 +280,7 @@ def _attempt_failed(exchange: Exchange, kwargs: Mapping[str, Any]) -> None:
     response = kwargs.get("response")
     if response is None:
         response = getattr(error, "response", None)
+    exchange.turned_away = None
     exchange.attempt_failed(getattr(response, "status_code", None), error, response)
 
 
@@ -224,7 +303,7 @@ def _observe_result(exchange: Exchange, result: Any, response: Any, *, asynchron
         observe_body(response, exchange, asynchronous=asynchronous)
         observed = ObservedAsyncStream if asynchronous else ObservedStream
         result._iterator = observed(result._iterator, exchange)
-    elif result is response or "http_response" in fields:
+    elif result is response or "http_response" in fields or "response" in fields:
         _observe_raw(exchange, response, asynchronous=asynchronous)
     else:
         exchange.replied(result)
@@ -235,5 +314,14 @@ def _observe_raw(exchange: Exchange, response: Any, *, asynchronous: bool) -> No
     if not response.is_closed and not response.is_stream_consumed:
         exchange.streams()
         observe_body(response, exchange, asynchronous=asynchronous)
-        return
-    exchange.replied(json.loads(response.content))
+    else:
+        read_body(response, exchange)
+
+
+def _fetched(result: Any) -> None:
+    """An answer that is no call of its own may be the end of one that went on without us."""
+    try:
+        response = getattr(result, "http_response", None)
+        _background.fetched(result if response is None else json.loads(response.content))
+    except Exception:  # noqa: BLE001 - the answer belongs to the host
+        _log.exception("a response that was fetched could not be read")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from inspect import getattr_static
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -17,13 +18,13 @@ class _Gate(_Wrapper):
     """A wrapper of ours, which can be told from those of other instrumentations."""
 
 
-def wrap(cls: type, name: str, wrapper: Callable[..., Any]) -> list[str]:
-    """Wrap one method, unless one of our wrappers is in it; the name of what was wrapped."""
-    method = getattr_static(cls, name)
+def wrap(owner: type | ModuleType, name: str, wrapper: Callable[..., Any]) -> list[str]:
+    """Wrap one method or function, unless one of our wrappers is in it; what was wrapped."""
+    method = getattr_static(owner, name)
     if _is_gated(method):
         return []
-    setattr(cls, name, _Gate(method, wrapper))
-    return [f"{cls.__name__}.{name}"]
+    setattr(owner, name, _Gate(method, wrapper))
+    return [f"{owner.__name__}.{name}"]
 
 
 def wrap_overriding(base: type, name: str, wrapper: Callable[..., Any]) -> list[str]:
@@ -36,9 +37,12 @@ def wrap_overriding(base: type, name: str, wrapper: Callable[..., Any]) -> list[
     return [wrapped for cls in own for wrapped in wrap(cls, name, wrapper)]
 
 
-def unwrap(base: type) -> None:
-    """Put the own methods of a class and its subclasses back, as far as nobody wrapped ours."""
-    for cls in (base, *_subclasses(base)):
+def unwrap(base: type | ModuleType) -> None:
+    """Put the own methods of a class and its subclasses back, as far as nobody wrapped ours.
+
+    Or the functions of a module.
+    """
+    for cls in (base, *(_subclasses(base) if isinstance(base, type) else ())):
         for name, value in list(vars(cls).items()):
             if type(value) is _Gate:
                 setattr(cls, name, value.__wrapped__)

@@ -3,25 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spanledger.instrumentation._facts import Dialect, Reply, StreamReader, get, text, whole
+from spanledger.instrumentation._facts import Asked, Dialect, Reply, StreamReader, get, text, whole
+from spanledger.instrumentation._requests import Client
 from spanledger.usage import MISSING
 from spanledger.usage import anthropic as usage_of
 
 
-def provider_of(base_url: str) -> str:
-    """The provider behind a base address."""
-    if "bedrock" in base_url:
+def provider_of(base_url: str, classes: tuple[str, ...] = ()) -> str:
+    """The provider behind a base address; a client of Bedrock's or Vertex AI's says it itself."""
+    if "bedrock" in base_url or any("Bedrock" in name for name in classes):
         return "aws.bedrock"
-    return "gcp.vertex_ai" if "aiplatform" in base_url else "anthropic"
+    vertex = "aiplatform" in base_url or any("Vertex" in name for name in classes)
+    return "gcp.vertex_ai" if vertex else "anthropic"
 
 
-class Messages:
-    """``POST /v1/messages``."""
+class Messages(Dialect):
+    """``POST /v1/messages``; clients of Bedrock and Vertex AI put another address below it."""
 
     operation = "chat"
 
-    def read_request(self, body: Mapping[str, Any]) -> tuple[str, int | None, int]:
-        return text(body.get("model")) or "", whole(body.get("max_tokens")), 1
+    def read_request(self, body: Mapping[str, Any]) -> Asked:
+        return Asked(text(body.get("model")) or "", whole(body.get("max_tokens")))
 
     def read_reply(self, reply: Any) -> Reply:
         usage = usage_of.from_message(get(reply, "usage"))
@@ -88,3 +90,6 @@ _MESSAGES: Dialect = Messages()
 def dialect_of(path: str) -> Dialect | None:
     """The dialect of a request path; None for endpoints that are not gated."""
     return _MESSAGES if path.split("?", 1)[0].rstrip("/").endswith("/v1/messages") else None
+
+
+CLIENT = Client("anthropic", dialect_of, provider_of)

@@ -13,7 +13,14 @@ from typing import NamedTuple
 from spanledger.usage._read import UNREADABLE, Parts, count, plain, text, view
 from spanledger.usage._usage import MISSING, Usage
 
-__all__ = ["from_chat", "from_completions", "from_embeddings", "from_responses"]
+__all__ = [
+    "from_chat",
+    "from_completions",
+    "from_embeddings",
+    "from_images",
+    "from_responses",
+    "from_transcription",
+]
 
 
 def from_chat(usage: object, *, service_tier: str | None = None, batch: bool = False) -> Usage:
@@ -45,7 +52,7 @@ def from_responses(
     batch: bool = False,
     web_searches: int = 0,
 ) -> Usage:
-    """The usage of the Responses API (also of images and realtime, which name parts alike).
+    """The usage of the Responses API (also of realtime, which names parts alike).
 
     ``web_searches`` is the number of search calls in the response's output: OpenAI charges
     for them but does not count them in the usage.
@@ -69,6 +76,30 @@ def from_embeddings(usage: object, *, batch: bool = False) -> Usage:
     if not tokens or tokens == UNREADABLE:
         return MISSING
     return Usage(input_tokens=tokens, batch=batch)
+
+
+def from_images(usage: object, svg_usage: object = None) -> Usage:
+    """The usage of the Images API: what comes out are pictures, where it does not say otherwise.
+
+    ``svg_usage`` is what another model used to write a drawing. Its price is another one too, so
+    the sum of both is ``estimated``.
+    """
+    found = from_responses(usage)
+    if found.source != "missing" and not view(usage).get("output_tokens_details"):
+        found = found._replace(output_image_tokens=found.output_tokens)
+    drawn = from_responses(svg_usage)
+    if MISSING in (found, drawn):
+        return found
+    return found._replace(
+        input_tokens=found.input_tokens + drawn.input_tokens,
+        output_tokens=found.output_tokens + drawn.output_tokens,
+        source="estimated",
+    )
+
+
+def from_transcription(usage: object) -> Usage:
+    """The usage of a transcription or translation; ``MISSING`` where it is given in seconds."""
+    return from_responses(usage)
 
 
 class _Blocks(NamedTuple):

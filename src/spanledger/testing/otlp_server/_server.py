@@ -58,9 +58,17 @@ class OtlpServer:
 
     Each request uses the next enqueued behaviour, else ``default``. While stopped it refuses
     connections; started again it listens on the same port and still knows what it stored.
+    ``keep_bodies``: what came is also kept byte by byte.
     """
 
-    def __init__(self, default: OtlpBehaviour | None = None, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        default: OtlpBehaviour | None = None,
+        *,
+        port: int = 0,
+        keep_bodies: bool = False,
+    ) -> None:
+        self._bodies: list[bytes] | None = [] if keep_bodies else None
         self._default: OtlpBehaviour = default or Accept()
         self._changed = threading.Condition()
         self._queue: deque[OtlpBehaviour] = deque()
@@ -108,6 +116,12 @@ class OtlpServer:
         """Every decodable export request, stored or not."""
         with self._changed:
             return list(self._requests)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The body of every decodable request, not compressed; only with ``keep_bodies``."""
+        with self._changed:
+            return list(self._bodies or ())
 
     @property
     def spans(self) -> list[StoredSpan]:
@@ -158,6 +172,8 @@ class OtlpServer:
         with self._changed:
             self._queue.clear()
             self._requests.clear()
+            if self._bodies is not None:
+                self._bodies.clear()
             self._stored.clear()
 
     def _items(self) -> list[Stored]:
@@ -170,10 +186,14 @@ class OtlpServer:
             connection.send(response(404, _TEXT, b"POST to /v1/traces, /v1/logs or /v1/metrics."))
             return
         try:
-            items = decode(signal, _inflate(http))
+            body = _inflate(http)
+            items = decode(signal, body)
         except (ValueError, OSError, EOFError, zlib.error) as error:
             connection.send(response(400, _TEXT, str(error).encode()))
             return
+        if self._bodies is not None:
+            with self._changed:
+                self._bodies.append(body)
         self._answer(connection, signal, self._take(http, signal, items))
 
     def _take(self, http: HttpRequest, signal: Signal, items: list[Stored]) -> OtlpBehaviour:

@@ -1,4 +1,4 @@
-"""Mock providers: OpenAI's and Anthropic's wire formats without a key or a network.
+"""Mock providers: the wire formats of OpenAI, Anthropic, Gemini, Bedrock and others, offline.
 
 `MockProvider` is a local server; `mock_transport` answers inside the process. Both follow a
 `ProviderScript` of behaviours and record every request::

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m spanledger.testing.providers",
-        description="A local mock of OpenAI's and Anthropic's APIs; no key, no network.",
+        description="A local mock of the APIs of OpenAI, Anthropic, Gemini and Bedrock; no key.",
     )
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     parser.add_argument("--print-url", action="store_true", help="print the URL on one line")

@@ -1,7 +1,9 @@
 """Errors in each provider's documented shape: bodies, and error events of a stream. Pure."""
 
+from collections.abc import Callable
 from typing import Any
 
+from spanledger.testing.providers import _cohere, _event_stream, _mistral, _ollama
 from spanledger.testing.providers._behaviours import Fail, StreamError
 from spanledger.testing.providers._rendered import data_event, named_event
 from spanledger.testing.providers._request import RecordedRequest
@@ -25,6 +27,24 @@ _OPENAI_TYPES: dict[int, tuple[str, str | None]] = {
     429: ("requests", "rate_limit_exceeded"),
 }
 
+_GOOGLE_STATUS = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_BEDROCK_ERRORS = {
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    503: "ServiceUnavailableException",
+}
+
 _MESSAGES = {
     400: "The request is invalid.",
     401: "Incorrect API key provided.",
@@ -39,6 +59,8 @@ _MESSAGES = {
 
 def error_body(request: RecordedRequest, fail: Fail, request_id: str) -> dict[str, Any]:
     message = fail.message or _message(request, fail.status)
+    if (plain := _BODIES.get(request.vendor)) is not None:
+        return plain(fail, message, request_id)
     if request.is_anthropic:
         error = {"type": fail.code or _anthropic_type(fail.status), "message": message}
         return {"type": "error", "error": error, "request_id": request_id}
@@ -50,13 +72,35 @@ def error_body(request: RecordedRequest, fail: Fail, request_id: str) -> dict[st
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def _gemini_body(fail: Fail, message: str, _request_id: str) -> dict[str, Any]:
+    word = fail.code or google_status(fail.status)
+    return {"error": {"code": fail.status, "message": message, "status": word}}
+
+
+def _mistral_body(fail: Fail, message: str, _request_id: str) -> dict[str, Any]:
+    kind = fail.code or _openai_type(fail.status)[0]
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": None}
+
+
+#: Errors of providers of which nothing but the status is needed to write one.
+_BODIES: dict[str, Callable[[Fail, str, str], dict[str, Any]]] = {
+    "bedrock": lambda _fail, message, _request_id: {"message": message},
+    "gemini": _gemini_body,
+    "mistral": _mistral_body,
+    "cohere": lambda _fail, message, request_id: {"id": request_id, "message": message},
+    "ollama": lambda _fail, message, _request_id: {"error": message},
+}
+
+
 def error_event(request: RecordedRequest, failure: StreamError, number: int) -> bytes:
     """The event that ends a stream in an error; ``number`` is its place in the stream."""
     message = failure.message or _MESSAGES[500]
-    detail: dict[str, Any]
+    if (plain := _EVENTS.get(request.format) or _EVENTS.get(request.vendor)) is not None:
+        return plain(failure, message)
     if request.is_anthropic:
         error = {"type": failure.code or "overloaded_error", "message": message}
         return named_event("error", {"error": error})
+    detail: dict[str, Any]
     detail = {"message": message, "code": failure.code or "server_error", "param": None}
     if request.format != "responses":
         return data_event({"error": {"type": "server_error", **detail, "code": failure.code}})
@@ -65,15 +109,37 @@ def error_event(request: RecordedRequest, failure: StreamError, number: int) -> 
     return named_event("error", {"sequence_number": number, **detail})
 
 
+def _bedrock_event(failure: StreamError, message: str) -> bytes:
+    word = failure.code or "internalServerException"
+    return _event_stream.exception(word, {"message": message})
+
+
+def _gemini_event(failure: StreamError, message: str) -> bytes:
+    word = failure.code or google_status(500)
+    return data_event({"error": {"code": 500, "message": message, "status": word}})
+
+
+#: The same in a stream, of a format or of all of a provider.
+_EVENTS: dict[str, Callable[[StreamError, str], bytes]] = {
+    "bedrock": _bedrock_event,
+    "gemini": _gemini_event,
+    "mistral": lambda failure, message: _mistral.error_event(message, failure.code),
+    "cohere_chat_v1": lambda _failure, message: _cohere.error_line(message),
+    "cohere": lambda _failure, message: _cohere.error_event(message),
+    "ollama": lambda _failure, message: _ollama.error_line(message),
+}
+
+
 def invalid_request(request: RecordedRequest) -> Fail | None:
     """The refusal that a provider would send at once, before any behaviour applies."""
     if request.format == "unknown":
         code = None if request.is_anthropic else "unknown_url"
         return Fail(status=404, code=code, message=_unknown_url(request))
-    if request.body is None:
+    if request.body is None and request.method != "GET":
         return Fail(status=400, message="The request body is not a JSON object.")
     for name in _required(request):
-        if request.field(name) in (None, ""):
+        given = request.model if name == "model" else request.field(name)
+        if given in (None, "") and request.method != "GET":
             return Fail(status=400, message=f"{name}: Field required")
     return None
 
@@ -86,6 +152,9 @@ def _required(request: RecordedRequest) -> tuple[str, ...]:
         "embeddings": ("model", "input"),
         "completions": ("model",),
         "responses": ("model",),
+        "gemini_content": ("contents",),
+        "gemini_predict": ("instances",),
+        "bedrock_converse": ("messages",),
     }.get(request.format, ())
 
 
@@ -93,7 +162,8 @@ def _unknown_url(request: RecordedRequest) -> str:
     return (
         f"Invalid URL ({request.method} {request.path}): the mock provider serves "
         "/v1/chat/completions, /v1/responses, /v1/embeddings, /v1/completions, "
-        "/v1/messages and /v1/messages/count_tokens."
+        "/v1/messages and /v1/messages/count_tokens, Gemini's …/models/MODEL:ACTION and "
+        "Bedrock's /model/MODEL/ACTION."
     )
 
 
@@ -103,6 +173,17 @@ def _message(request: RecordedRequest, status: int) -> str:
     if status == 404:
         return f"model: {request.model}"
     return _MESSAGES.get(status) or _MESSAGES[500 if status >= 500 else 400]
+
+
+def google_status(status: int) -> str:
+    """Google's word for an HTTP status."""
+    return _GOOGLE_STATUS.get(status) or ("INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
+
+
+def bedrock_error(status: int) -> str:
+    """The name of Bedrock's error for an HTTP status, as the header says it."""
+    fallback = "InternalServerException" if status >= 500 else "ValidationException"
+    return _BEDROCK_ERRORS.get(status, fallback)
 
 
 def _anthropic_type(status: int) -> str:

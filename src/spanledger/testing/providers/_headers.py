@@ -15,8 +15,13 @@ def request_id(request: RecordedRequest) -> str:
 def provider_headers(request: RecordedRequest, status: int, now_s: float) -> dict[str, str]:
     """Request id and rate-limit headers; a 429 has nothing remaining."""
     left = 0 if status == 429 else 1
-    if request.is_anthropic:
-        return _anthropic(request, left, now_s)
+    match request.vendor:
+        case "anthropic":
+            return _anthropic(request, left, now_s)
+        case "gemini":
+            return {"server-timing": "gfet4t7; dur=1", "x-content-type-options": "nosniff"}
+        case "bedrock":
+            return {"x-amzn-requestid": request_id(request)}
     return {
         "x-request-id": request_id(request),
         "openai-organization": "mock-organization",

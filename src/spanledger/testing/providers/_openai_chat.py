@@ -23,12 +23,13 @@ def chat_body(request: RecordedRequest, answer: Answer, now_s: float) -> dict[st
 def chat_events(request: RecordedRequest, answer: Answer, now_s: float) -> tuple[bytes, ...]:
     base = _base(request, answer, now_s, "chat.completion.chunk")
     # Exactly as documented: the field exists only if it was asked for, null but in the last.
-    nothing = {"usage": None} if request.include_usage else {}
+    nothing: dict[str, Any] = {"usage": None} if request.include_usage else {}
     events = [
         data_event({**base, "choices": [_choice(i, delta, None)], **nothing})
         for delta in _deltas(request, answer)
         for i in range(answer.choices)
     ]
+    nothing |= _groqs_own(request, answer)
     events += [
         data_event({**base, "choices": [_choice(i, {}, answer.finish_reason)], **nothing})
         for i in range(answer.choices)
@@ -36,6 +37,14 @@ def chat_events(request: RecordedRequest, answer: Answer, now_s: float) -> tuple
     if request.include_usage and answer.usage is not None:
         events.append(data_event({**base, "choices": [], "usage": openai_usage(answer.usage)}))
     return (*events, DONE)
+
+
+def _groqs_own(request: RecordedRequest, answer: Answer) -> dict[str, Any]:
+    """What Groq sends with the end of a stream, whether it was asked for or not."""
+    if "/openai/v1/" not in request.path or answer.usage is None:
+        return {}
+    own = {"id": f"req_{request.at_index:06d}", "usage": openai_usage(answer.usage)}
+    return {"x_groq": own}
 
 
 def openai_usage(usage: UsageSpec) -> dict[str, Any]:

@@ -79,17 +79,18 @@ def _is_tokens(value: list[Any]) -> bool:
 
 
 def _embedding(request: RecordedRequest, index: int, item: Any) -> dict[str, Any]:
-    vector = _vector(item, request.field("dimensions") or _DEFAULT_DIMENSIONS)
-    packed = struct.pack(f"<{len(vector)}f", *vector)
+    values = vector(item, request.field("dimensions") or _DEFAULT_DIMENSIONS)
+    packed = struct.pack(f"<{len(values)}f", *values)
     as_text = request.field("encoding_format") == "base64"
     return {
         "object": "embedding",
         "index": index,
-        "embedding": base64.b64encode(packed).decode() if as_text else vector,
+        "embedding": base64.b64encode(packed).decode() if as_text else values,
     }
 
 
-def _vector(item: Any, dimensions: int) -> list[float]:
+def vector(item: Any, dimensions: int) -> list[float]:
+    """Numbers that depend on the item alone."""
     seed = hashlib.sha256(repr(item).encode()).digest()
     # Sixteenths are exact in single precision, so both encodings give the same numbers.
     return [(seed[i % len(seed)] - 128) / 16 for i in range(dimensions)]

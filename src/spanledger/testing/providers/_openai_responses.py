@@ -19,6 +19,9 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 def response_body(request: RecordedRequest, answer: Answer, now_s: float) -> dict[str, Any]:
     reason = _INCOMPLETE.get(answer.finish_reason)
+    if request.field("background"):
+        # A later GET says how it ended.
+        return {**_base(request, answer, now_s), "status": "queued", "output": [], "usage": None}
     return {
         **_base(request, answer, now_s),
         "status": "incomplete" if reason else "completed",
@@ -45,10 +48,10 @@ def failed_event(
 
 def _base(request: RecordedRequest, answer: Answer, now_s: float) -> dict[str, Any]:
     return {
-        "id": f"resp_mock_{request.at_index:06d}",
+        "id": _asked_for(request) or f"resp_mock_{request.at_index:06d}",
         "object": "response",
         "created_at": int(now_s),
-        "background": False,
+        "background": bool(request.field("background")),
         "error": None,
         "incomplete_details": None,
         "instructions": request.field("instructions"),
@@ -67,6 +70,10 @@ def _base(request: RecordedRequest, answer: Answer, now_s: float) -> dict[str, A
         "top_p": 1.0,
         "truncation": "disabled",
     }
+
+
+def _asked_for(request: RecordedRequest) -> str | None:
+    return request.path.rpartition("/")[2] if request.method == "GET" else None
 
 
 def _usage(usage: UsageSpec) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class ProviderScript:
                 method=method,
                 path=path,
                 headers=dict(headers),
-                body=parse_body(body),
+                body=parse_body(body, headers.get("content-type", "")),
             )
             exchange = Exchange(self, request)
             self._exchanges.append(exchange)

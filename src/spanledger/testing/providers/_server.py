@@ -18,7 +18,9 @@ from spanledger.testing.providers._script import BehaviourSource, Exchange, Prov
 
 
 class MockProvider(ProviderScript):
-    """A local server that speaks OpenAI's and Anthropic's formats; a context manager.
+    """A local server that speaks the formats of many providers, each under its own paths.
+
+    A context manager.
 
     ``port=0`` takes a free port. Listens on 127.0.0.1 only, without authentication: any key
     is accepted. How it answers: `ProviderScript`.
@@ -67,6 +69,31 @@ class MockProvider(ProviderScript):
     @property
     def anthropic_base_url(self) -> str:
         """For ``Anthropic(base_url=...)`` and ``ANTHROPIC_BASE_URL``, which adds /v1 itself."""
+        return self.url
+
+    @property
+    def google_base_url(self) -> str:
+        """For ``genai.Client(http_options={"base_url": ...})``; Gemini and Vertex AI alike."""
+        return self.url
+
+    @property
+    def bedrock_endpoint_url(self) -> str:
+        """For ``boto3.client("bedrock-runtime", endpoint_url=...)``."""
+        return self.url
+
+    @property
+    def mistral_server_url(self) -> str:
+        """For ``Mistral(server_url=...)``."""
+        return f"{self.url}/mistral"
+
+    @property
+    def cohere_base_url(self) -> str:
+        """For ``cohere.ClientV2(base_url=...)`` and ``cohere.Client(base_url=...)``."""
+        return self.url
+
+    @property
+    def ollama_host(self) -> str:
+        """For ``ollama.Client(host=...)`` and ``OLLAMA_HOST``."""
         return self.url
 
     def _handle(self, connection: Connection, http: HttpRequest) -> None:

@@ -3,8 +3,9 @@
 The rule, so that a test can price a reply by hand:
 
 * a token is a word, ``len(text.split())``; a token array counts its length;
-* input: all text of ``system``, ``instructions``, ``messages``, ``input`` and ``prompt``
-  (tool results in the history too; tool calls and schemas not), at least 1;
+* input: all text of ``system``, ``instructions``, ``messages``, ``input`` and ``prompt``, or of
+  what these are called elsewhere (tool results in the history too; tool calls and schemas not),
+  at least 1;
 * output: the words of the text or refusal, of the tool calls' arguments, and of the reasoning
   text, at least 1, times the number of choices;
 * a text longer than the request's output limit is cut to it, finish reason ``length``.
@@ -20,7 +21,10 @@ from spanledger.testing.providers._behaviours import Reply, ToolCall, UsageSpec
 from spanledger.testing.providers._request import RecordedRequest, text_of
 
 _OPENAI_TIERS = ("flex", "priority", "scale")
-_INPUT_FIELDS = ("system", "instructions", "messages", "input", "prompt")
+_INPUT_FIELDS = (
+    "system", "instructions", "messages", "input", "prompt", "contents", "systemInstruction",
+    "requests", "instances", "content", "inputText", "message", "texts", "inputs",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
