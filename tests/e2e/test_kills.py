@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from spanledger import stack
 from spanledger.stack import StackInfo
+from spanledger.testing.otlp_server import LostReply
 from spanledger.testing.providers import MockProvider, Reply, UsageSpec
+from spanledger.testing.proxy import FaultProxy
 from spanledger.warehouse import Warehouse, connect
-from tests.e2e._lossy_proxy import LossyProxy
 from tests.e2e.conftest import RunAgent
 
 #: 1000 × 0.15 $/M in and 100 × 0.60 $/M out.
@@ -98,7 +99,8 @@ def test_no_call_is_billed_twice_when_replies_are_lost_and_batches_form_anew(
     data_dir, calls = tmp_path / "data", 60
     info = stack.start(data_dir, clickhouse_port=0, otlp_port=0, grpc_port=None)
     try:
-        with LossyProxy(info.otlp_endpoint, lose=3) as proxy:
+        with FaultProxy(info.otlp_endpoint) as proxy:
+            proxy.enqueue(LostReply(), LostReply(), LostReply())
             agent = run_agent(
                 "agent_busy.py", str(calls), "0.03", endpoint=proxy.endpoint, env=_FAST
             )
