@@ -24,6 +24,7 @@ from spanledger.guard import (
     open_store,
     read_policy,
 )
+from spanledger.guard.rulebook import merged
 from tests._redis import RedisMissing, RedisServer, redis_server
 from tests.cli._program import TIMEOUT_S, clean_environment, json_of, run_here
 
@@ -165,8 +166,27 @@ def test_every_key_of_a_budget_can_be_set(home: Path) -> None:
         "enforce": "soft",
         "each": False,
         "match": {"model": "gpt-*"},
+        "trip": False,
         "source": "run time",
     }
+
+
+def test_a_budget_that_tripped_is_marked_until_it_is_reset(home: Path) -> None:
+    """It refuses every call, though little of it is used."""
+    _done(home, "budget", "set", "team-day", "--trip")
+    store = _store(home)
+    policy = merged(read_policy(read_document(home / "spanledger.toml")), store.rules())
+    agent = Guard(policy, store=store)
+    assert not agent.admit(_call("planner", 6_000_000_000)).allowed
+    assert "0% TRIPPED" in _done(home, "budget", "list")
+    (counter,) = _json(home, "budget", "show", "team-day")["counters"]
+    assert counter["tripped_at"] is not None
+    why = _done(home, "guard", "explain", "--model", "gpt-4o", "--agent", "planner", code=1)
+    assert "would be refused now (budget_tripped)" in why
+    _done(home, "budget", "reset", "team-day", "--value", "planner", "--yes")
+    assert "TRIPPED" not in _done(home, "budget", "list")
+    (counter,) = _json(home, "budget", "show", "team-day")["counters"]
+    assert counter["tripped_at"] is None
 
 
 def test_a_reset_asks_first_and_where_nobody_can_be_asked_wants_a_yes(home: Path) -> None:

@@ -6,7 +6,8 @@ P1 a call is admitted if and only if everything fits;  P2 a refusal changes noth
 P3 spent is what was charged;  P4 reserved is what is open;  P5 both are at least 0;
 P6 spent + reserved ≤ limit + Σ max(0, actual − reserved);  P7 settling twice is settling once;
 P8 an ended lease charges in full, and a late settlement corrects that.
-(P9, order, is a test of its own.)
+(P9, order, and P10, windows, are tests of their own.)
+P11 a counter trips if there is no room, once, and then refuses whatever may trip it.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from spanledger.guard.ledger import Demand, Key, Ledger, Shortage
+from spanledger.guard.ledger import Demand, Key, Ledger, Shortage, Trip
 
 LIMITS = {Key(f"rule-{i}", "", 0): limit for i, limit in enumerate((60, 5, 200, 20, 0))}
 KEYS = list(LIMITS)
@@ -43,37 +44,44 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.ledger = type(self).make()
         self.calls: dict[str, Call] = {}
+        self.tripped: dict[Key, Trip] = {}
         self.now = 0.0
 
     # --- what a program may do ------------------------------------------------------------
 
-    @rule(keys=st.sets(st.sampled_from(KEYS), min_size=1), amount=AMOUNTS)
-    def reserve(self, keys: set[Key], amount: int) -> None:
+    @rule(keys=st.sets(st.sampled_from(KEYS), min_size=1), amount=AMOUNTS, trip=st.booleans())
+    def reserve(self, keys: set[Key], amount: int, trip: bool) -> None:
         asked = {key: amount for key in KEYS if key in keys}
-        expected = self._refusal(asked)
+        expected = self._refusal(asked, trip=trip)
         rid = f"r{len(self.calls)}"
-        demands = [Demand(key, "calls", LIMITS[key], amount) for key in asked]
+        demands = [_demand(key, amount, trip=trip) for key in asked]
         short = self.ledger.reserve(rid, demands, self.now + LEASE_S)
-        assert _plain(short) == expected, "P1"
+        assert _plain(short) == expected, "P1, P11"
         if expected is None:
             self.calls[rid] = Call(asked, self.now + LEASE_S)
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data(), amounts=st.lists(AMOUNTS, min_size=5, max_size=5))
-    def extend(self, data: st.DataObject, amounts: list[int]) -> None:
+    @rule(data=st.data(), amounts=st.lists(AMOUNTS, min_size=5, max_size=5), trip=st.booleans())
+    def extend(self, data: st.DataObject, amounts: list[int], trip: bool) -> None:
         rid = data.draw(st.sampled_from(sorted(self.calls)))
         call = self.calls[rid]
         added = dict(zip(KEYS, amounts, strict=True))
         is_open = call.state == "open"
         asked = {key: added[key] for key in call.held} if is_open else {}
-        expected = self._refusal(asked)
-        short = self.ledger.extend(
-            rid, lambda e: Demand(e.key, e.metric, LIMITS[e.key], added[e.key])
-        )
-        assert _plain(short) == expected, "P1"
+        expected = self._refusal(asked, trip=trip)
+        short = self.ledger.extend(rid, lambda e: _demand(e.key, added[e.key], trip=trip))
+        assert _plain(short) == expected, "P1, P11"
         if expected is None:
             for key, amount in asked.items():
                 call.held[key] += amount
+
+    @rule(key=st.sampled_from(KEYS), amount=AMOUNTS, may=st.booleans())
+    def trip(self, key: Key, amount: int, may: bool) -> None:
+        spent, reserved, limit = self._spent(key), self._reserved(key), LIMITS[key]
+        expected = may and key not in self.tripped and spent + reserved + amount > limit
+        assert self.ledger.trip(_demand(key, amount, trip=may), int(self.now)) is expected, "P11"
+        if expected:
+            self.tripped[key] = Trip(int(self.now), limit, spent, reserved, amount)
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), amounts=st.lists(AMOUNTS, min_size=5, max_size=5))
@@ -115,6 +123,7 @@ class LedgerMachine(RuleBasedStateMachine):
             spent, reserved = (counter.spent, counter.reserved) if counter else (0, 0)
             assert spent == self._spent(key), "P2, P3, P7, P8"
             assert reserved == self._reserved(key), "P2, P4"
+            assert (counter.tripped if counter else None) == self.tripped.get(key), "P11"
             assert spent >= 0, "P5"
             assert reserved >= 0, "P5"
 
@@ -136,14 +145,20 @@ class LedgerMachine(RuleBasedStateMachine):
     def _reserved(self, key: Key) -> int:
         return sum(call.held.get(key, 0) for call in self.calls.values() if call.state == "open")
 
-    def _refusal(self, asked: dict[Key, int]) -> tuple[Key, str] | None:
+    def _refusal(self, asked: dict[Key, int], *, trip: bool) -> tuple[Key, str] | None:
         for key, amount in asked.items():
+            if trip and key in self.tripped:
+                return key, "tripped"
             if self._spent(key) + amount > LIMITS[key]:
                 return key, "exhausted"
         for key, amount in asked.items():
             if self._spent(key) + self._reserved(key) + amount > LIMITS[key]:
                 return key, "contended"
         return None
+
+
+def _demand(key: Key, amount: int, *, trip: bool) -> Demand:
+    return Demand(key, "calls", LIMITS[key], amount, trip=trip)
 
 
 def _plain(short: Shortage | None) -> tuple[Key, str] | None:
@@ -246,6 +261,13 @@ class NeverCorrects(Ledger):
         return super().settle(reservation_id, actual)
 
 
+class ForgetsTrips(Ledger):
+    """Lets a smaller call through after one that had no room."""
+
+    def shortage(self, demands: Any) -> Shortage | None:
+        return super().shortage([demand._replace(trip=False) for demand in demands])
+
+
 MUTANTS: tuple[type[Ledger], ...] = (
     NoReservation,
     SettlesTwice,
@@ -255,4 +277,5 @@ MUTANTS: tuple[type[Ledger], ...] = (
     ClampsToEstimate,
     ExtendsInPart,
     NeverCorrects,
+    ForgetsTrips,
 )

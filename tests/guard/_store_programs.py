@@ -20,6 +20,8 @@ LIMITS: dict[Key, int | None] = {
 }
 KEYS = list(LIMITS)
 RATE, BEFORE = Key("rate", "", 60), Key("rate", "", 0)
+#: Budgets that trip; one of them also where nothing was ever counted on it.
+TRIPPING = (KEYS[0], KEYS[2], KEYS[5])
 #: Limits that a program may change, as people do while agents run.
 CHANGED = (KEYS[0], KEYS[1], KEYS[4])
 LEASE_S = 60.0
@@ -55,6 +57,13 @@ _STEPS = [
         st.just("limit"),
         keys=st.sampled_from(CHANGED).map(lambda key: (key,)),
         amounts=st.integers(0, 90).map(lambda limit: (limit,)),
+    ),
+    st.builds(
+        Step,
+        st.just("trip"),
+        keys=st.sampled_from(KEYS).map(lambda key: (key,)),
+        amounts=_amounts,
+        pick=_picks,
     ),
     st.builds(Step, st.just("forget"), keys=st.sampled_from(KEYS).map(lambda key: (key,))),
 ]
@@ -100,9 +109,8 @@ class Runner:
         return {key: counter for key, counter in read if counter != Counter()}
 
     def _step(self, step: Step) -> Any:
-        if step.name == "reserve":
-            demands = self._demands(step)
-            return self._reserve(f"{self._prefix}{len(self._made)}", demands)
+        if step.name in {"reserve", "trip"}:
+            return self._ask(step, self._demands(step))
         if step.name == "limit":
             self._limits[step.keys[0]] = step.amounts[0]
             return None
@@ -113,6 +121,11 @@ class Runner:
         if step.name == "forget":
             return self.store.forget(step.keys[0].rule, step.keys[0].window_start + 1)
         return self._to_one(step) if self._made else None
+
+    def _ask(self, step: Step, demands: list[Demand]) -> Any:
+        if step.name == "trip":
+            return self.store.trip(demands[0], 1_000_000_000 + step.pick)
+        return self._reserve(f"{self._prefix}{len(self._made)}", demands)
 
     def _to_one(self, step: Step) -> Any:
         rid = sorted(self._made)[step.pick % len(self._made)]
@@ -139,7 +152,7 @@ class Runner:
         return [
             Demand(key, "tokens", limit, amounts[key], _marks(limit), BEFORE, 300_000)
             if key == RATE
-            else Demand(key, "tokens", limit, amounts[key], _marks(limit))
+            else Demand(key, "tokens", limit, amounts[key], _marks(limit), trip=key in TRIPPING)
             for key in step.keys
             for limit in (self._limits[key],)
         ]

@@ -86,10 +86,15 @@ def _refusals() -> dict[str, Refusal]:
         looping.observe_result(search, "nothing found")
     capped = Guard(Policy(ceilings=(Ceilings("hard", max_calls=1),)))
     capped.settle(capped.admit(call()).granted(), Spending(10, 10))
+    tripping = guard(
+        Budget("careful", "cost", 5_000_000_000, "day", "agent", trip=True), clock=lambda: at
+    )
+    tripping.admit(call("planner", cost=6_000_000_000))
     lost = guard(Budget("daily", "cost", 1, "day"), store=_LostStore())
     made = [
         spent.admit(call(cost=12_345_678)).refusal,
         in_flight.admit(call("planner", tokens=400)).refusal,
+        tripping.admit(call("planner", cost=12_345_678)).refusal,
         stream.extend(held, tokens=200, cost_nano_usd=0),
         rated.admit(call()).refusal,
         parallel.admit(call()).refusal,

@@ -29,7 +29,7 @@ from spanledger.guard.decision import Metric
 from spanledger.guard.fingerprints import fingerprint
 from spanledger.guard.ledger import OVERFLOW
 from spanledger.guard.loops import LoopRule
-from spanledger.guard.rules import Per
+from spanledger.guard.rules import Enforce, Per
 from spanledger.guard.stores import SqliteStore
 from spanledger.testing.clock import TickingClock
 from tests.guard._calls import NOON_S, REFUSE, Events, call
@@ -44,15 +44,17 @@ _LIMITS = st.integers(0, 60) | st.integers(1, 4)
 
 @st.composite
 def _budgets(draw: st.DrawFn, index: int) -> Budget:
+    enforce: Enforce = draw(st.sampled_from(["hard", "hard", "soft"]))
     return Budget(
         f"budget-{index}",
         draw(st.sampled_from(["cost", "tokens", "calls"])),
         draw(_LIMITS),
         draw(st.sampled_from(["minute", "hour", "day", "total"])),
         draw(_SCOPES),
-        enforce=draw(st.sampled_from(["hard", "hard", "soft"])),
+        enforce=enforce,
         each=draw(st.booleans()),
         match=draw(_MATCH),
+        trip=enforce == "hard" and draw(st.booleans()),
     )
 
 
@@ -155,9 +157,11 @@ class _Agent:
         decision = self.guard.admit(asked)
         assert said.reason == decision.reason
         if decision.refusal is not None and OVERFLOW in decision.refusal.scope:
-            # Who shares a counter for want of room is called by their own name here.
+            # Who shares a counter for want of room is called by their own name here, also in
+            # the advice how that is reset.
             assert said.refusal is not None
-            assert said.refusal == replace(decision.refusal, scope=said.refusal.scope)
+            scope, advice = said.refusal.scope, said.refusal.advice
+            assert said.refusal == replace(decision.refusal, scope=scope, advice=advice)
         else:
             assert said.refusal == decision.refusal
         if decision.reservation is not None:

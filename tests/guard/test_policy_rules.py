@@ -49,6 +49,11 @@ def test_a_budget_is_read_with_every_key_it_may_have() -> None:
     )
 
 
+def test_a_budget_trips_only_if_it_says_so() -> None:
+    """A refused over-estimate must not lock a budget at 13 % of its use."""
+    assert [_read(BUDGET + line).budgets[0].trip for line in ("", "trip = true")] == [False, True]
+
+
 def test_a_match_may_be_a_table_of_its_own() -> None:
     """As TOML allows for every inline table."""
     policy = _read(BUDGET + '[budgets.match]\nprovider = "openai"\n')
@@ -155,6 +160,10 @@ BAD: dict[str, tuple[str, str, int, object, str]] = {
     ),
     "thresholds, twice": (
         BUDGET + "thresholds = [0.8, 0.8]", "budgets[0].thresholds", 6, [0.8, 0.8], "ascending",
+    ),
+    "trip, text": (BUDGET + 'trip = "yes"', "budgets[0].trip", 6, "yes", "true, false"),
+    "trip, soft": (
+        BUDGET + 'enforce = "soft"\ntrip = true', "budgets[0].trip", 7, True, "false",
     ),
     "match, text": (BUDGET + 'match = "gpt-*"', "budgets[0].match", 6, "gpt-*", "patterns by"),
     "match, number": (

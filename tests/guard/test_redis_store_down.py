@@ -255,6 +255,21 @@ def test_local_shares_together_stay_within_what_was_left(
         store.close()
 
 
+def test_what_had_tripped_stays_so_when_the_server_goes_away(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """A local share of it is nothing."""
+    store, careful = _store(server, tmp_path, "local_share"), _demand(6, A)._replace(trip=True)
+    assert _kind(store, "r", careful._replace(amount=11)) == "exhausted"
+    assert store.trip(careful._replace(amount=11), 1)
+    assert _kind(store, "s", careful) == "tripped"
+    server.stop()
+    assert _kind(store, "t", careful) == "exhausted"
+    with pytest.raises(StoreUnavailable):
+        store.trip(careful._replace(amount=11), 1)
+    store._link.close()
+
+
 def _back_again(store: RedisStore) -> None:
     store._link.backoff.worked()
     assert _kind(store, uuid.uuid4().hex) == "held"

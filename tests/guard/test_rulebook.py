@@ -192,6 +192,7 @@ _names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(st
     limit=_amounts | _amounts.map(str),
     thresholds=st.sets(st.integers(1, 100)).map(lambda parts: [p / 100 for p in sorted(parts)]),
     each=st.booleans(),
+    trip=st.booleans(),
 )
 def test_no_value_changes_on_its_way_through_the_store(name: str, **keys: Any) -> None:
     table = {"name": name, **keys}

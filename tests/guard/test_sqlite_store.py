@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from spanledger.guard import Budget, Spending
-from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger
+from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Ledger, Trip
 from spanledger.guard.stores import Grant, MemoryStore, SqliteStore, StoreUnavailable
 from spanledger.testing.clock import TickingClock
 from tests.guard._calls import call, guard
@@ -85,6 +85,9 @@ class _AsLedger(Ledger):
 
     def extend(self, reservation_id, more):  # type: ignore[no-untyped-def]  # as above
         return self._store.extend(reservation_id, more)
+
+    def trip(self, demand: Demand, at: int) -> bool:
+        return self._store.trip(demand, at)
 
     def settle(self, reservation_id, actual):  # type: ignore[no-untyped-def]  # as above
         return self._store.settle(reservation_id, actual)
@@ -298,6 +301,8 @@ def test_a_file_of_the_first_version_goes_on_with_its_sums_and_what_it_has_told(
     store.close()
     again = SqliteStore(path)
     assert again.read(A) == Counter(spent=96, told=95)
+    assert again.trip(_demand(50)._replace(trip=True), 7)
+    assert again.read(A).tripped == Trip(7, 10, 96, 0, 50)
     again.close()
 
 

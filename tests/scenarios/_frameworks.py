@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import openai
@@ -23,6 +23,8 @@ MODEL = "gpt-4o-mini"
 SAY = [{"role": "user", "content": "count these four words"}]
 OFFICIAL = "opentelemetry.instrumentation.genai"
 USUAL = Reply(text="Yes.", usage=UsageSpec(input_tokens=1000, output_tokens=500))
+#: Up to $0.12 at the $0.60 for a million tokens of the model. What else is asked fits in $0.10.
+TOO_MUCH = {"max_tokens": 16_000, "n": 12}
 #: The model wants the tool first.
 WANTS_TOOL = Reply(tool_calls=(ToolCall(name="research", arguments={"topic": "x"}),))
 
@@ -34,14 +36,23 @@ def instrument(*targets: str) -> None:
         getattr(importlib.import_module(module), name)().instrument()
 
 
-@contextmanager
-def limited(calls: int) -> Iterator[SpanCapture]:
+def limited(calls: int) -> AbstractContextManager[SpanCapture]:
     """So many calls may be made."""
+    return held_to(Budget("calls", "calls", calls), Budget("cost", "cost", 10**12))
+
+
+def tripping() -> AbstractContextManager[SpanCapture]:
+    """Calls of up to $0.10 in all; the first one that may cost more than is left trips it."""
+    return held_to(Budget("cost", "cost", 100_000_000, trip=True))
+
+
+@contextmanager
+def held_to(*budgets: Budget) -> Iterator[SpanCapture]:
     with capture_spans(as_global=True) as capture:
         install(
             environ={},
             overrides={"export.mode": "off", "guard.store": "memory"},
-            policy=Policy((Budget("calls", "calls", calls), Budget("cost", "cost", 10**12))),
+            policy=Policy(budgets),
         )
         try:
             yield capture
@@ -131,15 +142,26 @@ def openinference_when_exhausted(provider: MockProvider) -> dict[str, Any]:
 
 def agents_tool(provider: MockProvider) -> dict[str, Any]:
     """openai-agents tells the model that the tool failed, and asks it what to do now."""
+    with limited(1):
+        return _agents_tool(provider)
+
+
+def agents_tool_trips(provider: MockProvider) -> dict[str, Any]:
+    with tripping():
+        return _agents_tool(provider, **TOO_MUCH)
+
+
+def _agents_tool(provider: MockProvider, **wanted: Any) -> dict[str, Any]:
+    """`wanted`: what the tool asks of its model."""
     sdk: Any = importlib.import_module("agents")
     sdk.set_tracing_disabled(True)
     inside: list[str] = []
 
     def research(topic: str) -> str:
         """Ask another model."""
-        inside.append(outcome(lambda: ask(provider)))
+        inside.append(outcome(lambda: ask(provider, **wanted)))
         if inside[-1] != "ok":
-            ask(provider)  # raises, into the framework
+            ask(provider, **wanted)  # raises, into the framework
         return topic
 
     agent = sdk.Agent(
@@ -150,14 +172,24 @@ def agents_tool(provider: MockProvider) -> dict[str, Any]:
         ),
     )
     provider.enqueue(WANTS_TOOL)
-    with limited(1):
-        seen = outcome(lambda: sdk.Runner.run_sync(agent, "count these four words"))
-        after = [outcome(lambda: ask(provider)) for _ in range(2)]
-        return {"sent": provider.calls(), "inside": inside, "outcomes": [seen, *after]}
+    seen = outcome(lambda: sdk.Runner.run_sync(agent, "count these four words"))
+    after = [outcome(lambda: ask(provider)) for _ in range(2)]
+    return {"sent": provider.calls(), "inside": inside, "outcomes": [seen, *after]}
 
 
 def langgraph_tool_node(provider: MockProvider) -> dict[str, Any]:
     """A ToolNode that turns every error of a tool into a message for the model."""
+    with limited(1):
+        return _langgraph_tool_node(provider)
+
+
+def langgraph_tool_node_trips(provider: MockProvider) -> dict[str, Any]:
+    with tripping():
+        return _langgraph_tool_node(provider, **TOO_MUCH)
+
+
+def _langgraph_tool_node(provider: MockProvider, **wanted: Any) -> dict[str, Any]:
+    """`wanted`: what the tool asks of its model."""
     graphs: Any = importlib.import_module("langgraph.graph")
     prebuilt: Any = importlib.import_module("langgraph.prebuilt")
     chat: Any = importlib.import_module("langchain_openai").ChatOpenAI
@@ -165,9 +197,9 @@ def langgraph_tool_node(provider: MockProvider) -> dict[str, Any]:
 
     def research(topic: str) -> str:
         """Ask another model."""
-        inside.append(outcome(lambda: ask(provider)))
+        inside.append(outcome(lambda: ask(provider, **wanted)))
         if inside[-1] != "ok":
-            ask(provider)  # raises, into the framework
+            ask(provider, **wanted)  # raises, into the framework
         return topic
 
     model = chat(model=MODEL, base_url=provider.openai_base_url, api_key="none")
@@ -180,10 +212,9 @@ def langgraph_tool_node(provider: MockProvider) -> dict[str, Any]:
     graph.add_edge("tools", "model")
     app = graph.compile()
     provider.enqueue(WANTS_TOOL)
-    with limited(1):
-        seen = outcome(lambda: app.invoke({"messages": [("user", "count these four words")]}))
-        after = [outcome(lambda: ask(provider)) for _ in range(2)]
-        return {"sent": provider.calls(), "inside": inside, "outcomes": [seen, *after]}
+    seen = outcome(lambda: app.invoke({"messages": [("user", "count these four words")]}))
+    after = [outcome(lambda: ask(provider)) for _ in range(2)]
+    return {"sent": provider.calls(), "inside": inside, "outcomes": [seen, *after]}
 
 
 def tenacity_loop(provider: MockProvider) -> dict[str, Any]:
@@ -206,6 +237,27 @@ def tenacity_loop(provider: MockProvider) -> dict[str, Any]:
         tries.append(0)
         seen.append(outcome(lambda: bare(once)))
         return {"sent": provider.calls(), "outcomes": seen, "tries": tries}
+
+
+def tenacity_asks_for_less(provider: MockProvider) -> dict[str, Any]:
+    """A loop that tries a smaller call after each refusal, as a well-meant fallback does."""
+    tenacity: Any = importlib.import_module("tenacity")
+    wanted = iter((TOO_MUCH, {"max_tokens": 16_000}, {}, {"max_tokens": 1}))
+    said: list[str] = []
+
+    def smaller() -> object:
+        try:
+            return ask(provider, **next(wanted))
+        except SpanledgerRefusal as refusal:
+            said.append(refusal.reason)
+            raise
+
+    trying = tenacity.Retrying(stop=tenacity.stop_after_attempt(4), reraise=True)
+    with tripping():
+        ask(provider)
+        seen = outcome(lambda: trying(smaller))
+        after = outcome(lambda: ask(provider))
+        return {"sent": provider.calls(), "outcomes": [seen, after], "reasons": said}
 
 
 if __name__ == "__main__":

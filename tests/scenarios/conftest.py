@@ -12,6 +12,7 @@ from spanledger.guard import Store, open_store
 from spanledger.guard.stores.redis import RedisStore
 from spanledger.testing.providers import MockProvider
 from tests._redis import RedisMissing, RedisServer, redis_server
+from tests.gate import _gate
 from tests.scenarios._agents import Agents
 from tests.scenarios._shared import DEMO_PRICES
 
@@ -31,6 +32,12 @@ def provider(running_provider: MockProvider) -> MockProvider:
     running_provider.wait_idle()
     running_provider.reset()
     return running_provider
+
+
+@pytest.fixture(autouse=True)
+def prices_of_the_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prices that the gate's own tests bring would replace those that a scenario sets."""
+    monkeypatch.delitem(_gate._SETTINGS, "pricing.overrides")
 
 
 @pytest.fixture

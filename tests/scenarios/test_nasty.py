@@ -177,7 +177,7 @@ def test_nasty_a_limit_lowered_below_what_is_spent_leaves_open_calls_alone(
     assert provider.calls() == 3
 
 
-def test_nasty_each_process_charges_by_its_own_prices_and_says_which(
+def test_nasty_each_process_charges_by_its_own_prices(
     provider: MockProvider, agents: Agents, tmp_path: Path
 ) -> None:
     """Two price tables, one ledger: what a call is held and charged at is its own process's."""

@@ -81,6 +81,24 @@ def test_scenario_20_after_a_refusal_that_a_framework_swallowed_the_next_call_is
     assert found["outcomes"] == ["BudgetExceeded"] * 3
 
 
+@pytest.mark.parametrize("framework", ["agents_tool_trips", "langgraph_tool_node_trips"])
+def test_scenario_20_a_budget_that_trips_refuses_the_smaller_calls_that_follow_too(
+    framework: str,
+) -> None:
+    """They would fit: of $0.10 next to nothing is used."""
+    found = _run(framework)
+    assert found["inside"] == ["BudgetExceeded"]
+    assert found["sent"] == 1
+    assert found["outcomes"] == ["BudgetExceeded"] * 3
+
+
+def test_scenario_20_a_loop_that_asks_for_less_and_less_gets_nothing_once_it_tripped() -> None:
+    found = _run("tenacity_asks_for_less")
+    assert found["sent"] == 1
+    assert found["outcomes"] == ["BudgetExceeded"] * 2
+    assert found["reasons"] == ["budget_exhausted"] + ["budget_tripped"] * 3
+
+
 def test_scenario_20_tenacity_tries_once_if_told_of_refusals_and_else_in_vain() -> None:
     found = _run("tenacity_loop")
     assert found["sent"] == 1

@@ -63,7 +63,7 @@ def facts(use: Use, value: str | None = None, top: int | None = None) -> dict[st
 
 
 def _counter(rule: Budget | RateLimit, counter: CounterUse) -> dict[str, Any]:
-    resets_at = counter.resets_at
+    resets_at, tripped_at = counter.resets_at, counter.tripped_at
     return {
         "value": counter.value,
         "spent": exact(rule.metric, counter.spent),
@@ -72,6 +72,7 @@ def _counter(rule: Budget | RateLimit, counter: CounterUse) -> dict[str, Any]:
         "remaining": exact(rule.metric, counter.remaining),
         "used_percent": round(counter.used_part * 100, 2),
         "resets_at": None if resets_at is None else datetime.fromtimestamp(resets_at, _zone(rule)),
+        "tripped_at": tripped_at and datetime.fromtimestamp(tripped_at, _zone(rule)),
     }
 
 
@@ -124,6 +125,8 @@ def _whom(rule: Budget | RateLimit, counter: CounterUse, counted: bool) -> str:
 
 def _part(counter: CounterUse) -> Text:
     part = counter.used_part
+    if counter.tripped_at is not None:
+        return Text(f"{part:.0%} TRIPPED", style="red")
     style = "red" if part >= 1 else "yellow" if part >= 0.8 else ""
     return Text(f"{part:.0%}", style=style)
 

@@ -94,12 +94,14 @@ class Admin:
         enforce: str | None = None,
         each: bool | None = None,
         match: Mapping[str, str] | None = None,
+        trip: bool | None = None,
     ) -> Budget:
         """Change a budget, or make one; keys that are not given stay as they are.
 
         The keys are those of ``[[budgets]]`` in the policy file, `limit` in US dollars, tokens
         or calls. It overrides the file's budget of this name. What is spent stays: a limit
-        below it refuses at once. Another `window` or `scope` begins to count anew.
+        below it refuses at once. Another `window` or `scope` begins to count anew. What has
+        tripped stays so, whatever the limit, until it is reset (or `trip` is taken back).
         """
         return self._budgets.put(
             name,
@@ -113,13 +115,15 @@ class Admin:
                 "enforce": enforce,
                 "each": each,
                 "match": match,
+                "trip": trip,
             },
         )
 
     def reset_budget(self, name: str, value: str | None = None) -> int:
         """Set what is spent back to 0, for all or for one session, agent, …
 
-        Calls in flight keep what they hold. Returns how many counters that were.
+        What had tripped lets calls through again; those in flight keep what they hold. Returns
+        how many counters that were.
         """
         return self._budgets.reset(name, value)
 

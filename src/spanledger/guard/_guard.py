@@ -11,7 +11,7 @@ from spanledger.config import ConfigError, GuardSettings
 from spanledger.guard import _refusals
 from spanledger.guard._amounts import Amounts
 from spanledger.guard._live import Follower, Live
-from spanledger.guard._plan import Plan, worth_a_closer_look
+from spanledger.guard._plan import Plan, tripping, worth_a_closer_look
 from spanledger.guard.breaker import Blocked, Outcome, Permit, Transition
 from spanledger.guard.decision import (
     NOTHING_SPENT,
@@ -23,7 +23,7 @@ from spanledger.guard.decision import (
 )
 from spanledger.guard.events import EventKind, GuardEvent, Listener, Threshold, tell
 from spanledger.guard.fingerprints import result_print
-from spanledger.guard.ledger import Crossing, Demand, Key
+from spanledger.guard.ledger import TRIPPED, Crossing, Demand, Key
 from spanledger.guard.policy import Policy
 from spanledger.guard.rules import TOOL_CALL, UNATTRIBUTED, Budget, run_of, target_of
 from spanledger.guard.stores import Grant, MemoryStore, Store, StoreUnavailable
@@ -106,6 +106,8 @@ class Guard:
                 call = call._replace(estimate=call.refine(), refine=None)
                 demands = self._plan.demands(call, now)
                 grant = self.store.reserve(call.reservation_id, demands, **self._waits(call))
+            if (unmet := tripping(grant.shortage)) is not None:
+                self.store.trip(unmet, int(now))
         except StoreUnavailable as error:
             self._take_back(call, checked)
             return self._refused(call, _refusals.ledger_unavailable(error), now)
@@ -130,6 +132,8 @@ class Guard:
                 call = call._replace(estimate=await asyncio.to_thread(call.refine), refine=None)
                 demands, waits = self._plan.demands(call, now), self._waits(call)
                 grant = await self.store.reserve_async(call.reservation_id, demands, **waits)
+            if (unmet := tripping(grant.shortage)) is not None:
+                await self._trip_async(unmet, int(now))
         except StoreUnavailable as error:
             self._take_back(call, checked)
             return self._refused(call, _refusals.ledger_unavailable(error), now)
@@ -137,6 +141,12 @@ class Guard:
             self._take_back(call, checked)
             raise
         return self._answer(call, demands, now, grant, checked)
+
+    async def _trip_async(self, demand: Demand, at: int) -> None:
+        if self.store.in_memory:
+            self.store.trip(demand, at)
+        else:
+            await asyncio.to_thread(self.store.trip, demand, at)
 
     def extend(
         self, reservation: Reservation, *, tokens: int, cost_nano_usd: int
@@ -150,7 +160,7 @@ class Guard:
 
         def more(held: Demand) -> Demand | None:
             amount = amounts.get(held.metric, 0)
-            return held._replace(amount=amount, limit=self._limit_now(held)) if amount else None
+            return self._held_to_rules_of_now(held)._replace(amount=amount) if amount else None
 
         now = self._clock()
         try:
@@ -160,18 +170,23 @@ class Guard:
         else:
             if short is None:
                 return None
+            if short.demand.trip and short.kind != "tripped":
+                # Also for want of what calls in flight hold: this stream is one of them.
+                self._live.unasked.trip(short.demand, int(now))
             name = short.demand.key.rule
             rule = self._live.rules.get(name) or self._plan.rules[name]
             refusal = _refusals.short(reservation.call, short, rule, now, cut=True)
         self._tell("cut", refusal.reason, now, call=reservation.call, refusal=refusal)
         return refusal
 
-    def _limit_now(self, held: Demand) -> int | None:
-        """What holds now for more of it: limits may have changed since the call was admitted."""
+    def _held_to_rules_of_now(self, held: Demand) -> Demand:
+        """What holds for more of it: rules may have changed since the call was admitted."""
         rule = self._live.rules.get(held.key.rule)
         if rule is None or (isinstance(rule, Budget) and rule.enforce == "soft"):
-            return None
-        return rule.limit if rule.metric == held.metric else held.limit
+            return held._replace(limit=None)
+        if rule.metric != held.metric:
+            return held
+        return held._replace(limit=rule.limit, trip=isinstance(rule, Budget) and rule.trip)
 
     def check(self, call: Call) -> Refusal | None:
         """Whether a rule that needs no ledger refuses: ceilings and loop rules. Counts the step.
@@ -270,7 +285,7 @@ class Guard:
             self._look_for_drift(call, spending)
 
     def used_up(self, call: Call) -> Refusal | None:
-        """Why a call that only its span tells of must not begin: a budget has nothing left.
+        """Why a call that only its span tells of must not begin: a budget is used up or tripped.
 
         Nothing is reserved. On an event loop's thread a ledger that does I/O is not waited for:
         then the answer is as old as the last look, and the first question is answered with no.
@@ -288,7 +303,13 @@ class Guard:
         if not self.policy.budgets:
             return None
         short = self._live.unasked.exhausted(self._plan.demands(call, now))
-        return short and _refusals.short(call, short, self._plan.rules[short.demand.key.rule], now)
+        if short is None:
+            return None
+        if (unmet := tripping(short)) is not None:
+            # By whatever it would use: nobody knows how much that is.
+            unmet = unmet._replace(amount=max(1, unmet.amount))
+            self._live.unasked.trip(unmet, int(now))
+        return _refusals.short(call, short, self._plan.rules[short.demand.key.rule], now)
 
     # --- questions ------------------------------------------------------------------------
 
@@ -441,23 +462,29 @@ class Guard:
         return Decision(call, refusal=refusal, waited_s=waited_s)
 
     def _crossed(self, crossing: Crossing) -> None:
-        """A mark was reached: tell it under an id that is the same wherever it is told."""
+        """A mark was reached, or it tripped: told under an id that is the same wherever it is."""
         rule = self._plan.rules.get(crossing.key.rule)
         if not isinstance(rule, Budget):
             return
+        tripped, now = crossing.mark == TRIPPED, self._clock()
         threshold = Threshold(
             rule=rule.name,
             scope=_refusals.scope_of(rule.scope, crossing.key.value),
             metric=rule.metric,
             window=rule.window,
             limit=rule.limit,
-            mark=crossing.mark,
+            mark=crossing.spent if tripped else crossing.mark,
             spent=crossing.spent,
         )
         seed = "\0".join(map(str, (*crossing.key, crossing.mark)))
         event_id = hashlib.blake2b(seed.encode(), digest_size=16).hexdigest()
         self._tell(
-            "threshold", "budget_threshold", self._clock(), threshold=threshold, event_id=event_id
+            "tripped" if tripped else "threshold",
+            "budget_tripped" if tripped else "budget_threshold",
+            now,
+            threshold=threshold,
+            detail=_refusals.tripped(rule, crossing, now) if tripped else "",
+            event_id=event_id,
         )
 
     def _breaker_changed(self, change: Transition) -> None:

@@ -71,7 +71,8 @@ class Plan:
             amount = self._amount(call, budget.metric)
             for value in budget.values(call):
                 key = Key(budget.name, value, start)
-                demands.append(Demand(key, budget.metric, limit, amount, marks))
+                asked = Demand(key, budget.metric, limit, amount, marks, None, 0, budget.trip)
+                demands.append(asked)
         for rate in self._rates:
             if concerns(rate, call):
                 self._add_rate(demands, rate, call, now)
@@ -109,6 +110,13 @@ class Plan:
 
 def worth_a_closer_look(short: Shortage | None) -> bool:
     """Whether it may fit after all: by a smaller estimate, or later."""
-    return short is not None and (
-        short.kind == "contended" or short.demand.metric in {"cost", "tokens"}
-    )
+    if short is None or short.kind == "tripped":
+        return False
+    return short.kind == "contended" or short.demand.metric in {"cost", "tokens"}
+
+
+def tripping(short: Shortage | None) -> Demand | None:
+    """The demand whose refusal, now that it is final, trips the budget."""
+    if short is None or short.kind != "exhausted" or not short.demand.trip:
+        return None
+    return short.demand

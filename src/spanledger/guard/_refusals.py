@@ -1,10 +1,13 @@
 """Why a call is refused, put into values and sentences. Pure."""
 
+from datetime import UTC, datetime
+from shlex import quote
+
 from spanledger.config import ConfigError
 from spanledger.guard.breaker import Blocked
 from spanledger.guard.ceilings import CeilingHit
-from spanledger.guard.decision import Call, Reason, Refusal
-from spanledger.guard.ledger import Shortage
+from spanledger.guard.decision import Call, Reason, Refusal, show_amount
+from spanledger.guard.ledger import Crossing, Key, Shortage
 from spanledger.guard.loops import LoopFinding
 from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.stores.errors import StoreUnavailable
@@ -24,6 +27,8 @@ def short(
     """The refusal for a demand that does not fit. `cut`: of a stream that is under way."""
     demand = shortage.demand
     reason, retry_after_s, advice = _explain(call, shortage, rule, now)
+    if cut and shortage.trip is None:
+        advice = f"{_CUT_ADVICE} {_trip_advice(rule, shortage)}".rstrip()
     return Refusal(
         "stream_exhausted" if cut else reason,
         rule=rule.name,
@@ -35,8 +40,45 @@ def short(
         reserved=shortage.reserved,
         asked=demand.amount,
         retry_after_s=retry_after_s,
-        advice=_CUT_ADVICE if cut else advice,
+        detail=_tripped_detail(shortage, rule, cut=cut),
+        advice=advice,
     )
+
+
+def tripped(rule: Budget, crossing: Crossing, now: float) -> str:
+    """That a budget has tripped, when calls pass again, and how they can before that."""
+    scope = scope_of(rule.scope, crossing.key.value)
+    spent, limit = (show_amount(rule.metric, n) for n in (crossing.spent, rule.limit))
+    return (
+        f"Budget {rule.name!r} tripped (scope {scope}, window {rule.window}): {spent} of {limit} "
+        f"is spent, and a call had no room. {_stays_so(rule, crossing.key)}"
+    )
+
+
+def _tripped_detail(shortage: Shortage, rule: Budget | RateLimit, *, cut: bool) -> str:
+    """When and by what, if the budget had tripped before."""
+    if (trip := shortage.trip) is None:
+        return ""
+    limit, spent, reserved, asked = (show_amount(rule.metric, amount) for amount in trip[1:])
+    head = "The stream was cut: budget" if cut else "Budget"
+    at = datetime.fromtimestamp(trip.at, UTC)
+    return (
+        f"{head} {rule.name!r} tripped at {at:%Y-%m-%d %H:%M:%S} UTC, when a call asked {asked} "
+        f"(limit {limit}, spent {spent}, reserved {reserved}). Now"
+    )
+
+
+def _trip_advice(rule: Budget | RateLimit, shortage: Shortage) -> str:
+    if not isinstance(rule, Budget) or not rule.trip or shortage.kind == "limited":
+        return ""
+    return f"That trips the budget. {_stays_so(rule, shortage.demand.key)}"
+
+
+def _stays_so(rule: Budget, key: Key) -> str:
+    value = f" --value {quote(key.value)}" if key.value else ""
+    reset = f"`spanledger budget reset {quote(rule.name)}{value}`"
+    until = "" if rule.window == "total" else f"the {rule.window} ends, or "
+    return f"Every call that it counts is refused until {until}somebody says {reset}."
 
 
 def window_of(rule: Budget | RateLimit) -> str:
@@ -59,7 +101,10 @@ def _explain(
         return "budget_contended", None, advice
     _start, end = bounds(now, rule.window, rule.zone)
     retry_after_s = None if end is None else max(0.0, end - now)
-    return "budget_exhausted", retry_after_s, _budget_advice(call, shortage, rule)
+    if shortage.kind == "tripped":
+        return "budget_tripped", retry_after_s, _stays_so(rule, shortage.demand.key)
+    advice = _trip_advice(rule, shortage) or _budget_advice(call, shortage, rule)
+    return "budget_exhausted", retry_after_s, advice
 
 
 def _explain_rate(

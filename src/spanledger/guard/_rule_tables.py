@@ -69,7 +69,7 @@ class Entry:
 
 _BUDGET_KEYS = (
     "name", "metric", "limit", "window", "scope", "time_zone", "thresholds", "enforce", "each",
-    "match",
+    "match", "trip",
 )  # fmt: skip
 _RATE_KEYS = ("name", "metric", "limit", "per", "scope", "each", "match")
 _RATE_METRICS: tuple[Metric, ...] = ("calls", "tokens", "concurrency")
@@ -78,6 +78,9 @@ _RATE_METRICS: tuple[Metric, ...] = ("calls", "tokens", "concurrency")
 def _budget(entry: Entry) -> Budget:
     entry.only(_BUDGET_KEYS)
     metric = _choice(entry, "metric", METRICS)
+    enforce, trip = _choice(entry, "enforce", ENFORCE, default="hard"), _flag(entry, "trip")
+    if trip and enforce == "soft":
+        raise entry.fail("a soft budget refuses nothing, so it can't trip", "trip", "false")
     return Budget(
         name=_name(entry),
         metric=metric,
@@ -86,9 +89,10 @@ def _budget(entry: Entry) -> Budget:
         scope=_scope(entry),
         zone=_zone(entry),
         thresholds=_thresholds(entry),
-        enforce=_choice(entry, "enforce", ENFORCE, default="hard"),
+        enforce=enforce,
         each=_flag(entry, "each", default=True),
         match=_match(entry),
+        trip=trip,
     )
 
 
@@ -185,7 +189,7 @@ def _choice(entry: Entry, key: str, allowed: Sequence[Any], default: Any = None)
     return value
 
 
-def _flag(entry: Entry, key: str, *, default: bool) -> bool:
+def _flag(entry: Entry, key: str, *, default: bool = False) -> bool:
     value = entry.table.get(key, default)
     if not isinstance(value, bool):
         raise entry.fail("can't be used", key, "true, false")

@@ -20,6 +20,7 @@ def budget_table(budget: Budget) -> dict[str, object]:
         "enforce": budget.enforce,
         "each": budget.each,
         "match": dict(budget.match),
+        "trip": budget.trip,
     }
 
 

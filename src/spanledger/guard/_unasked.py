@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
-from spanledger.guard.ledger import Demand, Key, Shortage
+from spanledger.guard.ledger import Demand, Key, Shortage, Trip
 from spanledger.guard.stores import Store, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class _Look(NamedTuple):
     at: float
     spent: int
     reserved: int
+    tripped: Trip | None = None
+
+
+_NEVER = _Look(float("-inf"), 0, 0)
 
 
 class Unasked:
@@ -119,19 +123,24 @@ class Unasked:
         for demand in demands:
             if demand.limit is None or demand.before is not None or demand.metric == "concurrency":
                 continue
-            spent, reserved = self._standing(demand.key)
+            _at, spent, reserved, tripped = self._standing(demand.key)
+            if demand.trip and tripped:
+                return Shortage(demand, spent, reserved, "tripped", tripped)
             if spent >= demand.limit:
                 return Shortage(demand, spent, reserved, "exhausted")
         return None
 
-    def _standing(self, key: Key) -> tuple[int, int]:
+    def _standing(self, key: Key) -> _Look:
         if self._may_wait():
-            counter = self._store.read(key)
-            return counter.spent, counter.reserved
-        found = self._looks.get(key)
-        if found is None or self._clock() - found.at > _FRESH_S:
+            return self._seen(key)
+        found = self._looks.get(key, _NEVER)
+        if self._clock() - found.at > _FRESH_S:
             self._later(partial(self._try_look, key))
-        return (0, 0) if found is None else (found.spent, found.reserved)
+        return found
+
+    def _seen(self, key: Key) -> _Look:
+        counter = self._store.read(key)
+        return _Look(self._clock(), counter.spent, counter.reserved, counter.tripped)
 
     def _try_look(self, key: Key) -> None:
         try:
@@ -141,12 +150,31 @@ class Unasked:
             _log.debug("the ledger could not be looked at", exc_info=True)
 
     def _look(self, key: Key) -> None:
-        counter = self._store.read(key)
+        seen = self._seen(key)
         with self._lock:
-            self._looks[key] = _Look(self._clock(), counter.spent, counter.reserved)
+            self._looks[key] = seen
             self._looks.move_to_end(key)
             if len(self._looks) > _MOST_LOOKS:
                 self._looks.popitem(last=False)
+
+    # --- tripping -------------------------------------------------------------------------
+
+    def trip(self, demand: Demand, at: int) -> None:
+        """Trip the budget that had no room for `demand`; a moment later where one can't wait."""
+        if self._may_wait():
+            self._trip(demand, at)
+        else:
+            self._later(partial(self._trip, demand, at))
+
+    def _trip(self, demand: Demand, at: int) -> None:
+        try:
+            self._store.trip(demand, at)
+            if not self._store.in_memory:
+                self._look(demand.key)
+        except StoreUnavailable as error:
+            # Whatever asks of that ledger now is refused anyway, or has been let through on
+            # purpose.
+            _log.warning("A budget could not be tripped: %s", error)
 
     # --- where ----------------------------------------------------------------------------
 

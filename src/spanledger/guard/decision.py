@@ -21,6 +21,7 @@ Reason = Literal[
     "allowed",
     "budget_exhausted",
     "budget_contended",
+    "budget_tripped",
     "rate_limited",
     "concurrency_limited",
     "circuit_open",
@@ -37,6 +38,7 @@ Reason = Literal[
 _EXCEPTIONS: dict[str, type[errors.SpanledgerRefusal]] = {
     "budget_exhausted": errors.BudgetExceeded,
     "budget_contended": errors.BudgetExceeded,
+    "budget_tripped": errors.BudgetExceeded,
     "stream_exhausted": errors.BudgetExceeded,
     "rate_limited": errors.RateLimited,
     "concurrency_limited": errors.RateLimited,

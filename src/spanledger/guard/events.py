@@ -7,7 +7,9 @@ from typing import Literal, Protocol
 
 from spanledger.guard.decision import Call, Refusal, show_amount
 
-EventKind = Literal["refused", "waited", "cut", "threshold", "breaker", "loop", "drift", "policy"]
+EventKind = Literal[
+    "refused", "waited", "cut", "threshold", "tripped", "breaker", "loop", "drift", "policy"
+]
 
 #: Reasons of events about the rules themselves.
 RULES_CHANGED = "rules_changed"
@@ -26,7 +28,7 @@ class Threshold:
     window: str
     limit: int
     mark: int
-    """The amount that was reached, in the metric's unit."""
+    """The amount that was reached, in the metric's unit. Of a trip: what was spent."""
     spent: int
 
     @property
@@ -64,7 +66,7 @@ class GuardEvent:
         """The event in one sentence."""
         if self.refusal is not None:
             return self.refusal.sentence()
-        if self.threshold is not None:
+        if self.threshold is not None and not self.detail:
             return self.threshold.sentence()
         if self.detail or self.call is None:
             return self.detail

@@ -10,6 +10,8 @@ Rules of this file:
 5. What was really used is charged in full, also above the limit; nothing is clamped.
 6. Memory is bounded: a rule has at most `most_values` counters in one window. Whoever comes after
    that shares one more, and its limit: crowding may refuse too early, and never opens.
+7. To refuse changes nothing. A counter trips in a step of its own, once the refusal is final, and
+   stays tripped until it is reset or its window is over.
 
 Invariant: for every counter ``spent + reserved ≤ limit + Σ max(0, actual − reserved)`` over its
 settled reservations, so spend can't pass a limit by more than estimates were too low.
@@ -23,6 +25,8 @@ from spanledger.guard.decision import Metric
 
 #: The value under which all are counted for whom a rule has no room any more.
 OVERFLOW = "(overflow)"
+#: The mark of the crossing that says that a counter tripped; the marks of rules are above it.
+TRIPPED = -1
 
 Group = tuple[str, int]
 """All counters of a rule in one window: its name, and the start of the window."""
@@ -50,23 +54,38 @@ class Demand(NamedTuple):
     """For a rate: the counter of the bucket before, of which a part still counts."""
     before_ppm: int = 0
     """That part, in millionths: how much of the sliding window lies in the bucket before."""
+    trip: bool = False
+    """Whether its counter may trip, and refuses it then."""
+
+
+class Trip(NamedTuple):
+    """What a counter had no room for when it tripped."""
+
+    at: int
+    """Seconds since the epoch."""
+    limit: int
+    spent: int
+    reserved: int
+    asked: int
 
 
 class Shortage(NamedTuple):
     """Why a demand does not fit.
 
     `exhausted` by what is spent; `contended`: it would fit once open calls are settled;
-    `limited` by a rate, which only time relieves. `spent` holds, for a rate, all that counts.
+    `limited` by a rate, which only time relieves; `tripped` before, whatever is asked now.
+    `spent` holds, for a rate, all that counts.
     """
 
     demand: Demand
     spent: int
     reserved: int
-    kind: Literal["exhausted", "contended", "limited"]
+    kind: Literal["exhausted", "contended", "limited", "tripped"]
+    trip: Trip | None = None
 
 
 class Crossing(NamedTuple):
-    """What is spent on a counter has reached a mark for the first time."""
+    """What is spent on a counter has reached a mark for the first time; or it has `TRIPPED`."""
 
     key: Key
     metric: Metric
@@ -82,6 +101,7 @@ class Counter:
     reserved: int = 0
     told: int = 0
     """An amount, so that other marks can be told when the limit is changed."""
+    tripped: Trip | None = None
 
 
 @dataclass(slots=True)
@@ -108,13 +128,15 @@ class Ledger:
     _sizes: dict[Group, int] = field(default_factory=dict)
 
     def shortage(self, demands: Iterable[Demand]) -> Shortage | None:
-        """The first demand that does not fit; an exhausted one before a contended one."""
+        """The first demand that does not fit; a contended one after all others."""
         found: Shortage | None = None
         for demand in demands:
             if demand.limit is None:
                 continue
             counter = self.counters.get(demand.key)
             spent, reserved = (counter.spent, counter.reserved) if counter else (0, 0)
+            if demand.trip and counter and counter.tripped:
+                return Shortage(demand, spent, reserved, "tripped", counter.tripped)
             if demand.before is not None:
                 used = spent + reserved + self._carried(demand)
                 if used + demand.amount > demand.limit:
@@ -164,6 +186,21 @@ class Ledger:
             e._replace(amount=e.amount + added.get(e.key, 0)) for e in held.entries
         )
         return None
+
+    def trip(self, demand: Demand, at: int) -> bool:
+        """Trip the counter that had no room for `demand`; False if it had tripped before.
+
+        Also if there is room by now: somebody has reset it since it was refused.
+        """
+        key = self.place(demand.key)
+        counter = self.counters.get(key) or Counter()
+        full = counter.spent + counter.reserved + demand.amount
+        if not demand.trip or demand.limit is None or counter.tripped or full <= demand.limit:
+            return False
+        trip = Trip(at, demand.limit, counter.spent, counter.reserved, demand.amount)
+        self._counter(key).tripped = trip
+        self.crossed.append(Crossing(key, demand.metric, TRIPPED, trip.spent))
+        return True
 
     def settle(self, reservation_id: str, actual: Callable[[Demand], int]) -> bool:
         """Turn what is held into what was used. False if the id is not open (already settled).
@@ -234,11 +271,12 @@ class Ledger:
         return key._replace(value=OVERFLOW)
 
     def reset(self, rule: str, value: str | None = None) -> int:
-        """Set what is spent back to 0, and let every mark be told anew; how many counters."""
+        """Set what is spent back to 0: marks are told anew, and no trip is left. How many."""
         chosen = [k for k in self.counters if k.rule == rule and value in {None, k.value}]
         for key in chosen:
             counter = self.counters[key]
             counter.spent = counter.told = 0
+            counter.tripped = None
         if self.full:
             keep = self._held() | {e.key for entries in self.swept.values() for e in entries}
             self._drop(key for key in chosen if key not in keep)

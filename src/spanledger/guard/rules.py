@@ -121,6 +121,8 @@ class Budget:
     each: bool = True
     """One counter for each value of the scope; else one for all that `match`."""
     match: Match = ()
+    trip: bool = False
+    """Once a call is refused for want of room, refuse all that follow, also those that fit."""
 
     def values(self, call: Call) -> tuple[str, ...]:
         """Whom the call counts for under this rule: one counter for each."""

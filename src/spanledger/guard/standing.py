@@ -27,6 +27,8 @@ class CounterUse:
     limit: int
     resets_at: int | None = None
     """When the window ends, in seconds since the epoch; None: it slides, or never ends."""
+    tripped_at: int | None = None
+    """When the budget tripped for it, in seconds since the epoch: it refuses every call."""
 
     @property
     def remaining(self) -> int:
@@ -56,10 +58,21 @@ def budget_uses(
     """The counters of a budget in the window that holds `now` (seconds since the epoch)."""
     start, end = bounds(now, budget.window, budget.zone)
     return _sorted(
-        CounterUse(key.value, counter.spent, counter.reserved, budget.limit, end)
+        CounterUse(
+            key.value,
+            counter.spent,
+            counter.reserved,
+            budget.limit,
+            end,
+            _tripped_at(budget, counter),
+        )
         for key, counter in counters
         if key.window_start == start
     )
+
+
+def _tripped_at(budget: Budget, counter: Counter) -> int | None:
+    return counter.tripped.at if budget.trip and counter.tripped else None
 
 
 def rate_uses(

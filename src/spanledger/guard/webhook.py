@@ -24,7 +24,7 @@ Style = Literal["json", "slack"]
 
 #: Waits in contention are everyday life; the rest is worth a message.
 ALERTING: frozenset[EventKind] = frozenset(
-    {"refused", "cut", "threshold", "breaker", "loop", "drift"}
+    {"refused", "cut", "threshold", "tripped", "breaker", "loop", "drift"}
 )
 _QUEUE = 1000
 _RETRY_STATUS = frozenset({408, 429, 500, 502, 503, 504})

@@ -72,6 +72,11 @@ def show(name: str, value: str | None, top: int, show_all: bool, as_json: bool) 
 @click.option("--enforce", type=click.Choice(ENFORCE), help="Refuse, or only tell.")
 @verbs.together_option
 @verbs.match_option
+@click.option(
+    "--trip/--no-trip",
+    default=None,
+    help="Once a call is refused, refuse all that follow until the window ends or a reset.",
+)
 @_options.json_option
 def set_(
     name: str,
@@ -84,11 +89,13 @@ def set_(
     enforce: str | None,
     each: bool | None,
     match: dict[str, str] | None,
+    trip: bool | None,
     as_json: bool,
 ) -> int:
     """Change a budget, or make one. What is not given stays as it is.
 
-    What is spent stays, too: a limit below it refuses the next call.
+    What is spent stays, too: a limit below it refuses the next call. What has tripped stays so,
+    whatever the limit: reset it.
 
     Example: spanledger budget set team-day --limit 35.50
     """
@@ -105,6 +112,7 @@ def set_(
         enforce=enforce,
         each=each,
         match=match,
+        trip=trip,
     )
     verbs.tell_set(_TITLE, admin.budget(name), ledger, as_json=as_json)
     return 0
@@ -118,7 +126,7 @@ def set_(
 def reset(name: str, value: str | None, yes: bool, as_json: bool) -> int:
     """Set what is spent back to 0, for all or for one session, agent, …
 
-    Calls in flight keep what they hold.
+    What had tripped lets calls through again; those in flight keep what they hold.
 
     Example: spanledger budget reset team-day --value planner --yes
     """

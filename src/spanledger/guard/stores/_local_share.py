@@ -1,7 +1,8 @@
 """This process's part of what was left when the shared ledger went away. Pure.
 
 Each of N processes may use 1/N of limit − spent − reserved, as it last saw them. So all together
-stay within the limit if the share is right and what they saw was recent.
+stay within the limit if the share is right and what they saw was recent. Nothing trips meanwhile; a
+counter that was seen tripped has nothing left.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,4 +76,4 @@ class LocalShare:
         if demand.limit is None:
             return demand
         left = max(0, demand.limit - self._used.get(demand.key, 0))
-        return demand._replace(limit=int(left * self._share), marks=())
+        return demand._replace(limit=int(left * self._share), marks=(), trip=False)

@@ -35,6 +35,14 @@ class Store(Protocol):
         self, reservation_id: str, more: Callable[[Demand], Demand | None]
     ) -> Shortage | None: ...
 
+    def trip(self, demand: Demand, at: int) -> bool:
+        """Refuse, from now on, whatever asks of the counter that had no room for `demand`.
+
+        Until it is reset, or its window ends. `at`: seconds since the epoch. False if it had
+        tripped before, or has room by now. Waits for the store: not for an event loop's thread.
+        """
+        ...
+
     def settle(
         self,
         reservation_id: str,
@@ -55,7 +63,7 @@ class Store(Protocol):
         ...
 
     def on_crossed(self, listener: Callable[[Crossing], None]) -> None:
-        """Tell `listener` of every mark that is crossed, outside of any lock.
+        """Tell `listener` of every mark that is crossed, and of trips, outside of any lock.
 
         A durable store tells each crossing once for all processes that share it, and again
         after a crash that came before its listener returned.
@@ -67,7 +75,7 @@ class Store(Protocol):
         ...
 
     def reset(self, rule: str, value: str | None = None) -> int:
-        """Set what is spent back to 0, for a rule or one value of it; how many counters."""
+        """Set what is spent back to 0, tripped or not; for a rule, or one value; how many."""
         ...
 
     def rules(self) -> Mapping[str, str]:

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Script = Literal[
-    "reserve", "extend", "settle", "sweep", "forget", "reset", "list", "read", "table", "told"
+    "reserve",
+    "extend",
+    "trip",
+    "settle",
+    "sweep",
+    "forget",
+    "reset",
+    "list",
+    "read",
+    "table",
+    "told",
 ]
 
 

@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Literal, cast
 
 from spanledger.guard.decision import Metric
-from spanledger.guard.ledger import Crossing, Demand, Key, Shortage
+from spanledger.guard.ledger import Counter, Crossing, Demand, Key, Shortage
 from spanledger.guard.stores._changes import Change, Kind, changes_of
+from spanledger.guard.stores._trips import read_trip
 
 MAX_AMOUNT = 9_000_000_000_000_000
 """The most that an entry may hold or charge (9.0 M USD in nano-USD); doubles are exact to it."""
@@ -53,7 +54,7 @@ def write(demands: Sequence[Demand]) -> str:
 
 
 def _entry(demand: Demand) -> list[object]:
-    key, metric, limit, amount, marks, before, ppm = demand
+    key, metric, limit, amount, marks, before, ppm, trip = demand
     checked(amount)
     if limit is not None and not 0 <= limit <= (MAX_LIMIT if before is None else MAX_AMOUNT):
         raise ValueError(
@@ -68,6 +69,7 @@ def _entry(demand: Demand) -> list[object]:
         [str(mark) for mark in marks],
         "" if before is None else counter_name(before),
         ppm,
+        *([1] if trip else []),
     ]
 
 
@@ -82,8 +84,9 @@ def read(text: str | bytes) -> tuple[Demand, ...]:
             tuple(map(int, marks)),
             read_counter_name(before) if before else None,
             ppm,
+            bool(trip),
         )
-        for name, metric, limit, amount, marks, before, ppm in json.loads(text)
+        for name, metric, limit, amount, marks, before, ppm, *trip in json.loads(text)
     )
 
 
@@ -113,15 +116,23 @@ def read_crossing(text: bytes) -> Crossing:
 
 def read_shortage(reply: Sequence[bytes], demands: Sequence[Demand]) -> Shortage:
     """The demand that a script found not to fit."""
-    _short, index, spent, reserved, kind = reply
-    return Shortage(demands[int(index)], int(spent), int(reserved), _KINDS[kind])
+    _short, index, spent, reserved, kind, trip = reply
+    demand = demands[int(index)]
+    return Shortage(demand, int(spent), int(reserved), _KINDS[kind], read_trip(trip))
 
 
-_KINDS: dict[bytes, Literal["exhausted", "contended", "limited"]] = {
+_KINDS: dict[bytes, Literal["exhausted", "contended", "limited", "tripped"]] = {
     b"exhausted": "exhausted",
     b"contended": "contended",
     b"limited": "limited",
+    b"tripped": "tripped",
 }
+
+
+def read_counter(numbers: Sequence[bytes]) -> Counter:
+    """A counter as the scripts report it."""
+    spent, reserved, told, trip = numbers
+    return Counter(int(spent), int(reserved), int(told), read_trip(trip))
 
 
 def read_changes(number: bytes, line: Mapping[bytes, bytes]) -> Iterator[Change]:

@@ -25,7 +25,7 @@ class RedisTables:
         """A copy of one counter."""
         with self._inside:
             _done, *numbers = self._link.run("read", records.counter_name(key))
-        return Counter(*map(int, numbers))
+        return records.read_counter(numbers)
 
     def counters(self, rule: str | None = None) -> list[tuple[Key, Counter]]:
         """Copies of all counters, or of those of one rule; a page at a time, not at one moment."""
@@ -35,7 +35,7 @@ class RedisTables:
             with self._inside:
                 page = self._link.run("list", prefix, len(found), PAGE)[1:]
             found += (
-                (records.read_counter_name(name.decode()), Counter(*map(int, numbers)))
+                (records.read_counter_name(name.decode()), records.read_counter(numbers))
                 for name, *numbers in page
             )
             if len(page) < PAGE:

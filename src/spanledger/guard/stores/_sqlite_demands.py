@@ -16,10 +16,11 @@ def dump(demands: Sequence[Demand]) -> str:
 
 def _entry(demand: Demand) -> str:
     # Put together from pieces that are known: half the time of encoding it anew.
-    key, metric, limit, amount, marks, before, ppm = demand
+    key, metric, limit, amount, marks, before, ppm, trip = demand
     most = "null" if limit is None else limit
     earlier = _json(before) if before else "null"
-    return f'[{_json(key)},"{metric}",{most},{amount},{_json(marks)},{earlier},{ppm}]'
+    last = ",true" if trip else ""
+    return f'[{_json(key)},"{metric}",{most},{amount},{_json(marks)},{earlier},{ppm}{last}]'
 
 
 @lru_cache(maxsize=8192)
@@ -31,9 +32,16 @@ def load(text: str) -> tuple[Demand, ...]:
     """The inverse of `dump`."""
     return tuple(
         Demand(
-            Key(*key), metric, limit, amount, tuple(marks), Key(*before) if before else None, ppm
+            Key(*key),
+            metric,
+            limit,
+            amount,
+            tuple(marks),
+            Key(*before) if before else None,
+            ppm,
+            *trip,
         )
-        for key, metric, limit, amount, marks, before, ppm in json.loads(text)
+        for key, metric, limit, amount, marks, before, ppm, *trip in json.loads(text)
     )
 
 

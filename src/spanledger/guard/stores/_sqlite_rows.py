@@ -9,6 +9,7 @@ from typing import Any
 from spanledger.guard.ledger import Counter, Crossing, Key
 from spanledger.guard.stores import _sqlite_demands as _demands
 from spanledger.guard.stores._changes import Change, Kind, changes_of
+from spanledger.guard.stores._trips import read_trip, write_trip
 
 #: Keys in one query. SQLite allows 32 766 variables in one statement.
 _MOST_KEYS = 500
@@ -42,7 +43,7 @@ def load_counters(connection: LedgerConnection, keys: Collection[Key]) -> dict[K
         known.update(dict.fromkeys(missing))
         known.update(read_counters(connection, missing))
     return {
-        key: Counter(counter.spent, counter.reserved, counter.told)
+        key: Counter(counter.spent, counter.reserved, counter.told, counter.tripped)
         for key in keys
         if (counter := known[key]) is not None
     }
@@ -53,13 +54,20 @@ def read_counters(connection: sqlite3.Connection, keys: Iterable[Key]) -> dict[K
     left, found = iter(keys), dict[Key, Counter]()
     while chunk := list(islice(left, _MOST_KEYS)):
         flat = [part for key in chunk for part in key]
-        for rule, value, start, *sums in connection.execute(_select_counters(len(chunk)), flat):
-            found[Key(rule, value, start)] = Counter(*sums)
+        found.update(map(_counter, connection.execute(_select_counters(len(chunk)), flat)))
     return found
 
 
+def _counter(row: Sequence[Any]) -> tuple[Key, Counter]:
+    rule, value, start, spent, reserved, told, tripped = row
+    return Key(rule, value, start), Counter(spent, reserved, told, read_trip(tripped))
+
+
 def save_counters(connection: LedgerConnection, counters: Mapping[Key, Counter]) -> None:
-    """Write the counters, which exist or not. They are the connection's from here on."""
+    """Write the counters, which exist or not. They are the connection's from here on.
+
+    All but whether they are tripped, which `save_trips` does: it changes so seldom.
+    """
     connection.remembered.update(counters)
     items = list(counters.items())
     for start in range(0, len(items), _MOST_KEYS):
@@ -69,10 +77,18 @@ def save_counters(connection: LedgerConnection, counters: Mapping[Key, Counter])
         connection.execute(_upsert_counters(len(chunk)), flat)
 
 
+def save_trips(connection: sqlite3.Connection, counters: Mapping[Key, Counter]) -> None:
+    """Write whether counters are tripped, which exist."""
+    connection.executemany(
+        "UPDATE counters SET tripped = ? WHERE rule = ? AND value = ? AND window_start = ?",
+        [(write_trip(counter.tripped), *key) for key, counter in counters.items()],
+    )
+
+
 @lru_cache(maxsize=_MOST_KEYS)
 def _select_counters(number: int) -> str:
     return (
-        "SELECT rule, value, window_start, spent, reserved, told FROM counters "  # noqa: S608 - marks only
+        "SELECT rule, value, window_start, spent, reserved, told, tripped FROM counters "  # noqa: S608 - marks only
         f"WHERE (rule, value, window_start) IN (VALUES {_tuples('(?,?,?)', number)})"
     )
 
@@ -80,7 +96,8 @@ def _select_counters(number: int) -> str:
 @lru_cache(maxsize=_MOST_KEYS)
 def _upsert_counters(number: int) -> str:
     return (
-        f"INSERT INTO counters VALUES {_tuples('(?,?,?,?,?,?)', number)} "  # noqa: S608 - marks only
+        "INSERT INTO counters (rule, value, window_start, spent, reserved, told) "  # noqa: S608 - marks only
+        f"VALUES {_tuples('(?,?,?,?,?,?)', number)} "
         "ON CONFLICT DO UPDATE SET "
         "spent = excluded.spent, reserved = excluded.reserved, told = excluded.told"
     )
@@ -253,11 +270,11 @@ def forget_crossings(connection: sqlite3.Connection, keys: Iterable[Key]) -> Non
 
 def all_counters(connection: sqlite3.Connection, rule: str | None) -> list[tuple[Key, Counter]]:
     rows = connection.execute(
-        "SELECT rule, value, window_start, spent, reserved, told FROM counters "
+        "SELECT rule, value, window_start, spent, reserved, told, tripped FROM counters "
         "WHERE ?1 IS NULL OR rule = ?1",
         (rule,),
     )
-    return [(Key(*row[:3]), Counter(*row[3:])) for row in rows]
+    return [_counter(row) for row in rows]
 
 
 def old_keys(connection: sqlite3.Connection, rule: str, before: int, most: int) -> list[Key]:

@@ -3,12 +3,13 @@
 #: "SPLG": says that a file is a ledger of ours, whatever its name.
 APPLICATION_ID = 0x53504C47
 #: Raised by every change of the tables; a file with a higher one is refused.
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE counters (
     rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
     spent INTEGER NOT NULL, reserved INTEGER NOT NULL, told INTEGER NOT NULL,
+    tripped TEXT,
     PRIMARY KEY (rule, value, window_start)
 ) WITHOUT ROWID;
 CREATE INDEX counters_by_window ON counters (rule, window_start);
@@ -53,4 +54,5 @@ UPDATE counters SET told = coalesce((
     AND c.window_start = counters.window_start
 ), 0);
 """,
+    3: "ALTER TABLE counters ADD COLUMN tripped TEXT",
 }

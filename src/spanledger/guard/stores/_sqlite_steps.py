@@ -19,7 +19,7 @@ MOST = 500
 
 
 class Settled(NamedTuple):
-    """What came of a settlement: whether there was anything to settle, and marks crossed."""
+    """What came of a settlement or trip: whether anything changed, and what is to be told."""
 
     done: bool
     crossed: list[Crossing]
@@ -73,6 +73,18 @@ def extend(
     rows.update_reservation(connection, rid, text)
     rows.save_counters(connection, {key: c for key, c in ledger.counters.items() if key in keys})
     return None, text
+
+
+def trip(
+    connection: rows.LedgerConnection, demand: Demand, at: int, now: float, *, claim: float
+) -> Settled:
+    """Trip the counter that had no room for `demand`, if there still is none. `claim`: `settle`."""
+    ledger = Ledger(rows.load_counters(connection, [demand.key]))
+    if not ledger.trip(demand, at):
+        return Settled(False, [])
+    rows.save_counters(connection, ledger.counters)
+    rows.save_trips(connection, ledger.counters)
+    return Settled(True, _noted(connection, ledger, now, claim))
 
 
 def settle(
@@ -174,7 +186,7 @@ def forget(connection: rows.LedgerConnection, rule: str, before: int) -> bool:
 
 
 def reset(connection: rows.LedgerConnection, rule: str, value: str | None, now: float) -> int:
-    """Set what is spent back to 0, and let every mark be crossed anew."""
+    """Set what is spent back to 0, let every mark be crossed anew, and undo trips."""
     chosen = {
         key: counter
         for key, counter in rows.all_counters(connection, rule)
@@ -186,7 +198,9 @@ def reset(connection: rows.LedgerConnection, rule: str, value: str | None, now: 
         rows.append_change(connection, "", now, "reset", _demands.dump(demands), taken, None)
     for counter in chosen.values():
         counter.spent = counter.told = 0
+        counter.tripped = None
     rows.save_counters(connection, chosen)
+    rows.save_trips(connection, chosen)
     rows.forget_crossings(connection, chosen)
     return len(chosen)
 

@@ -152,6 +152,18 @@ class MemoryStore:
         with self._section:
             return self._ledger.extend(reservation_id, more)
 
+    def trip(self, demand: Demand, at: int) -> bool:
+        """Trip the counter that had no room for `demand`; whether that is new."""
+        with self._section:
+            tripped = self._ledger.trip(demand, at)
+            # Who waits for it is refused now.
+            woken = self._serve() if tripped and self._waiters else ()
+            crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
+        for waiter in woken:
+            waiter.wake()
+        self._tell(crossed)
+        return tripped
+
     def settle(
         self,
         reservation_id: str,

@@ -232,7 +232,7 @@ class RedisStore(RedisTables):
                 return self._reserve_alone(ask, record, error, look=look)
         self._saw(ask.demands, reply)
         if reply[0] == b"short":
-            return records.read_shortage(reply[:5], ask.demands)
+            return records.read_shortage(reply[:6], ask.demands)
         if reply[0] == b"held" and not look:
             self._keep(ask.reservation_id, Held(tuple(ask.demands), record))
         return None
@@ -355,6 +355,20 @@ class RedisStore(RedisTables):
         grown = _grown(held.entries, demands)
         self._keep(reservation_id, Held(grown, records.write(grown), "charge"))
         return None
+
+    def trip(self, demand: Demand, at: int) -> bool:
+        """Trip the counter that had no room for `demand`; whether that is new.
+
+        Raises:
+            StoreUnavailable: the server does not answer.
+        """
+        with self._inside:
+            entries = records.write([demand])
+            _done, tripped, *crossed = self._link.run("trip", entries, at, CLAIM_MS)
+        if tripped:
+            self._crossings.tell(crossed)
+            self._turns.stir()
+        return bool(tripped)
 
     # --- settle -----------------------------------------------------------------------------
 

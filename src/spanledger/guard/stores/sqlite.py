@@ -119,6 +119,19 @@ class SqliteStore(SqliteCore):
             raise answer
         return answer
 
+    def trip(self, demand: Demand, at: int) -> bool:
+        """Trip the counter that had no room for `demand`; whether that is new.
+
+        Raises `StoreUnavailable`. Not for an event loop's thread: it waits for the file.
+        """
+        with self._section:
+            now = self._clock()
+            tripped = self._locked(lambda c: steps.trip(c, demand, at, now, claim=self._claim()))
+            woken = self._serve_if_possible() if tripped.done else []
+        wake_all(woken)
+        self._tell(tripped.crossed)
+        return tripped.done
+
     # --- settlement -----------------------------------------------------------------------
 
     def settle(
@@ -274,10 +287,8 @@ class SqliteStore(SqliteCore):
         with self._section:
             if not self._queue.remove(waiter):
                 return False
-            # Those behind it may have waited for nothing but their turn; or look themselves.
-            woken: list[Waiter] = []
-            with suppress(StoreUnavailable):
-                woken = self._serve()
+            # Those behind it may have waited for nothing but their turn.
+            woken = self._serve_if_possible()
         wake_all(woken)
         return True
 
@@ -336,10 +347,13 @@ class SqliteStore(SqliteCore):
             return steps.Settled(self._keep(reservation_id, actual, estimated, error), []), []
         self._held.drop(reservation_id)
         self._extended.pop(reservation_id, None)
-        woken: list[Waiter] = []
+        return settled, self._serve_if_possible()
+
+    def _serve_if_possible(self) -> list[Waiter]:
+        """What has just been done stands: those who wait look themselves, too."""
         with suppress(StoreUnavailable):
-            woken = self._serve()
-        return settled, woken
+            return self._serve()
+        return []
 
     def _keep(
         self,

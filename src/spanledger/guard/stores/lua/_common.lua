@@ -20,7 +20,7 @@ local outbox = base .. 'outbox'
 local index = base .. 'counters'
 
 -- Fields of an entry: one demand of a reservation, as the client wrote it.
-local COUNTER, METRIC, LIMIT, AMOUNT, MARKS, BEFORE, PPM = 1, 2, 3, 4, 5, 6, 7
+local COUNTER, METRIC, LIMIT, AMOUNT, MARKS, BEFORE, PPM, TRIP = 1, 2, 3, 4, 5, 6, 7, 8
 
 local function lost_epoch()
   return redis.call('HGET', base .. 'epoch', 'id') ~= ARGV[2]
@@ -77,24 +77,26 @@ local function carried(entry)
   return (tally - rest) / 1000000 * entry[PPM] + math.ceil(rest * entry[PPM] / 1000000)
 end
 
--- {index from 0, spent, reserved, kind} of the first entry that does not fit; an exhausted one
--- before a contended one.
+-- {index from 0, spent, reserved, kind, trip} of the first entry that does not fit; a contended one
+-- after all others.
 local function shortage(entries)
   local found = nil
   for i, entry in ipairs(entries) do
     local limit = entry[LIMIT]
     if limit ~= '' then
-      local seen = redis.call('HMGET', counter_key(entry[COUNTER]), 'spent', 'reserved')
+      local seen = redis.call('HMGET', counter_key(entry[COUNTER]), 'spent', 'reserved', 'tripped')
       local spent, reserved = seen[1] or '0', seen[2] or '0'
-      if entry[BEFORE] ~= '' then
+      if entry[TRIP] and seen[3] then
+        return {'short', i - 1, spent, reserved, 'tripped', seen[3]}
+      elseif entry[BEFORE] ~= '' then
         local used = tonumber(spent) + tonumber(reserved) + carried(entry)
         if used + tonumber(entry[AMOUNT]) > tonumber(limit) then
-          return {'short', i - 1, string.format('%.0f', used), '0', 'limited'}
+          return {'short', i - 1, string.format('%.0f', used), '0', 'limited', ''}
         end
       elseif exceeds(limit, spent, entry[AMOUNT]) then
-        return {'short', i - 1, spent, reserved, 'exhausted'}
+        return {'short', i - 1, spent, reserved, 'exhausted', ''}
       elseif not found and exceeds(limit, spent, reserved, entry[AMOUNT]) then
-        found = {'short', i - 1, spent, reserved, 'contended'}
+        found = {'short', i - 1, spent, reserved, 'contended', ''}
       end
     end
   end

@@ -3,6 +3,7 @@
 -- ARGV: base, epoch, id, record, lease in ms, 'hold' or 'look' (change nothing),
 --       '1' to report last what is spent and reserved of each counter now.
 if lost_epoch() then return {'epoch'} end
+local MOST = '9223372036854775807'
 local id, record = ARGV[3], ARGV[4]
 local entries = cjson.decode(record)
 
@@ -10,9 +11,10 @@ local function with_report(reply)
   if ARGV[7] ~= '1' then return reply end
   local report = {}
   for i, entry in ipairs(entries) do
-    local seen = redis.call('HMGET', counter_key(entry[COUNTER]), 'spent', 'reserved')
+    local seen = redis.call('HMGET', counter_key(entry[COUNTER]), 'spent', 'reserved', 'tripped')
     local used = (tonumber(seen[1]) or 0) + (tonumber(seen[2]) or 0)
-    report[i] = string.format('%.0f', used)
+    -- Of a tripped counter nothing is left, whatever its limit is.
+    report[i] = entry[TRIP] and seen[3] and MOST or string.format('%.0f', used)
   end
   reply[#reply + 1] = report
   return reply
