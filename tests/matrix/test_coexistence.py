@@ -83,3 +83,37 @@ def assert_no_span_of_ours_doubles_another(kind: str, result: Result) -> None:
     """A span of ours is the record of its call, or of its refusal: none is made in vain."""
     ours = [billing for scope, _name, billing in result.spans if scope == GATE_SCOPE]
     assert set(ours) <= {"call", "refused"}, (kind, result)
+
+
+#: Without a gate nobody asks for the usage of a chat stream.
+UNTOLD = {"chat_stream", "langchain_stream"}
+#: OpenLLMetry counts one token of output too many in Anthropic's streams.
+MISCOUNTED = {"messages_stream"}
+UNGATED = [
+    pytest.param(FAMILIES["official"], set(), id="official"),
+    pytest.param(FAMILIES["openllmetry"], MISCOUNTED, id="openllmetry"),
+    pytest.param(FAMILIES["openinference"], set(), id="openinference"),
+    pytest.param(
+        FAMILIES["openllmetry"] + FAMILIES["openinference"],
+        MISCOUNTED,
+        id="openllmetry-openinference",
+    ),
+]
+
+
+@pytest.mark.parametrize(("instrumentors", "miscounted"), UNGATED)
+def test_without_any_gate_each_call_that_was_sent_is_one_record(
+    instrumentors: tuple[str, ...], miscounted: set[str]
+) -> None:
+    """Also those that were sent in spite of a limit, because their library can't be stopped."""
+    env = {**WITHOUT_NATIVE, "SPANLEDGER_TEST_NO_GATES": "1"}
+    results = run("coexistence", list(COSTS), instrumentors, env)
+    for kind, cost_nano_usd in COSTS.items():
+        result = results[kind]
+        assert len(result.records) == result.sent == result.outcomes.count("ok"), (kind, result)
+        assert {r["billing"] for r in result.records} == {"call"}, (kind, result)
+        if kind in UNTOLD:
+            assert {(r["cost"], r["source"]) for r in result.records} == {(None, "missing")}
+        elif kind not in miscounted:
+            assert {r["cost"] for r in result.records} == {cost_nano_usd}, (kind, result)
+            assert result.spent_nano_usd == result.sent * cost_nano_usd, (kind, result)

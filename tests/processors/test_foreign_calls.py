@@ -1,6 +1,7 @@
 """Calls that no gate sees: the innermost inference span is billed, once, and the ledger knows."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ COUNTING = Policy(
         Budget("sessions", "cost", 10**15, scope="session"),
     )
 )
-#: A library that has no gate, whatever else there is.
-UNGATED = "opentelemetry.instrumentation.cohere"
+#: It lets what a span raises through, and asks a provider whose client has no gate here.
+UNGATED = "pydantic-ai"
 CHAT: dict[str, Any] = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "cohere",
@@ -258,6 +259,20 @@ def test_without_ids_two_at_the_same_time_below_the_same_span_are_one(spans: Spa
     assert billing_of(spans, "later") == "call"
 
 
+@pytest.mark.parametrize("input_tokens", [1000, 7])
+def test_a_framework_beside_its_client_is_one_call_if_it_tells_the_same_input(
+    spans: SpanCapture, input_tokens: int
+) -> None:
+    """Neither is current and both are roots: LangChain's callbacks over a client."""
+    framework = spans.tracer("openinference.instrumentation.langchain")
+    outer = framework.start_span("outer", attributes={**CHAT, **USED})
+    outer.set_attribute(semconv.USAGE_INPUT_TOKENS, input_tokens)
+    spans.tracer(UNGATED).start_span("inner", attributes={**CHAT, **USED}).end()
+    outer.end()
+    assert billing_of(spans, "inner") == "call"
+    assert billing_of(spans, "outer") == ("shadow" if input_tokens == 1000 else "call")
+
+
 def test_calls_of_one_instrumentation_at_the_same_time_are_calls_of_their_own(
     spans: SpanCapture,
 ) -> None:
@@ -379,6 +394,19 @@ def test_a_call_through_a_gate_is_left_to_the_gate(monkeypatch: pytest.MonkeyPat
         for name in ("one", "two"):
             tell(spans, name=name)
         assert billing_of(spans, "two") == "call"
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_is_sent_all_the_same_is_billed_and_not_called_refused(late: bool) -> None:
+    """A library that swallows what a span raises, and one that makes its span afterwards."""
+    scope = UNGATED if late else "openinference.instrumentation.cohere"
+    began = time.time_ns() - 10**9 if late else None
+    with installed(limited("calls", 1)) as spans:
+        for name in ("one", "two"):
+            tracer = spans.tracer(scope)
+            tracer.start_span(name, attributes={**CHAT, **USED}, start_time=began).end()
+        assert billing_of(spans, "two") == "call"
+        assert spent("small") == {"": 2}
 
 
 def test_a_span_that_does_not_say_whose_call_it_is_begins(spans: SpanCapture) -> None:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.sdk.trace import Span
@@ -67,13 +68,20 @@ class _Billed(NamedTuple):
     scope: str
     trace_id: int
     parent_id: int
+    started_ns: int
     ended_ns: int
     models: set[str]
     response_id: str
+    usage: Usage
 
 
 #: The last ones. A double ends about when the bill does.
 _billed: deque[_Billed] = deque(maxlen=128)
+#: The last ones of this context: their doubles need not have the same parent, or any.
+_billed_here: ContextVar[tuple[_Billed, ...]] = ContextVar("spanledger-billed", default=())
+_HERE = 8
+#: A span that starts longer ago than this when it is made is a report, not a beginning.
+_LATE_NS: Final = 50_000_000
 
 
 def settle(span: Span, node: Node) -> None:
@@ -99,13 +107,22 @@ def refusal(span: Span, scope: Scope) -> Refusal | None:
     attributes = span.attributes or {}
     if semconv.BILLING in attributes:
         return None
-    found = dialects.read(attributes, _scope_of(span))
+    scope_name = _scope_of(span)
+    # To refuse what is sent all the same would only hide it.
+    if not dialects.is_stoppable(scope_name) or _was_before(span):
+        return None
+    found = dialects.read(attributes, scope_name)
     if found is None:
         return None
-    client = dialects.client_of(_scope_of(span), found.provider)
+    client = dialects.client_of(scope_name, found.provider)
     if not client or gates.is_gated(client):
         return None
     return ready_soon().used_up(_call(span, found, Estimate(0, 0, 0, "none"), scope, attributes))
+
+
+def _was_before(span: Span) -> bool:
+    """Whether the span is made after its call, with a start in the past."""
+    return time.time_ns() - (span.start_time or 0) > _LATE_NS
 
 
 def _scope_of(span: Span) -> str:
@@ -143,17 +160,25 @@ def _is_double(span: Span, scope: str, models: set[str], found: Inference, bille
     """Whether another instrumentation has been billed for the same call.
 
     One instrumentation makes one span for a call, and two are there at the same time. The
-    provider's own id of an answer decides where both have it; else whether they are side by side
-    and for the same model.
+    provider's own id of an answer decides where both have it; else they are for the same model,
+    tell the same input, and are side by side or one covers the start of the other.
     """
-    if billed.scope == scope:
-        return False
-    if billed.ended_ns < (span.start_time or 0):
+    started_ns = span.start_time or 0
+    if billed.scope == scope or billed.ended_ns < started_ns:
         return False
     if found.response_id and billed.response_id:
         return found.response_id == billed.response_id
+    if models and billed.models and not models & billed.models:
+        return False
+    if not _same_input(found.usage, billed.usage):
+        return False
     beside = (span.context.trace_id, _parent_of(span)) == (billed.trace_id, billed.parent_id)
-    return beside and (not models or not billed.models or bool(models & billed.models))
+    return beside or (billed in _billed_here.get() and billed.started_ns >= started_ns)
+
+
+def _same_input(one: Usage, other: Usage) -> bool:
+    known = "missing" not in (one.source, other.source)
+    return not known or one.input_tokens == other.input_tokens
 
 
 # --- the bill ------------------------------------------------------------------------------
@@ -174,11 +199,18 @@ def _bill(span: Span, node: Node, attributes: Mapping[str, Any], found: Inferenc
 
 
 def _remember(span: Span, attributes: Mapping[str, Any], found: Inference) -> None:
-    trace_id, ended_ns = span.context.trace_id, time.time_ns()
-    models = models_of(attributes)
-    _billed.append(
-        _Billed(_scope_of(span), trace_id, _parent_of(span), ended_ns, models, found.response_id)
+    billed = _Billed(
+        scope=_scope_of(span),
+        trace_id=span.context.trace_id,
+        parent_id=_parent_of(span),
+        started_ns=span.start_time or 0,
+        ended_ns=time.time_ns(),
+        models=models_of(attributes),
+        response_id=found.response_id,
+        usage=found.usage,
     )
+    _billed.append(billed)
+    _billed_here.set((*_billed_here.get()[1 - _HERE :], billed))
 
 
 def _charged(span: Span, attributes: Mapping[str, Any], found: Inference) -> Usage:

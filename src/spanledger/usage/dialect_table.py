@@ -17,6 +17,7 @@ __all__ = [
     "OPERATIONS",
     "OTHERS",
     "PROVIDERS",
+    "STOPPABLE",
     "TOTALS",
     "Input",
     "InputRule",
@@ -271,3 +272,13 @@ CLIENTS_OF_PROVIDERS: Final[dict[str, str]] = {
     "ollama": "ollama",
     "openai": "openai",
 }
+
+#: Scopes whose libraries open the span before they send and let an exception from there through.
+#: All others send in spite of it, or were not tried.
+STOPPABLE: Final = (
+    "opentelemetry.instrumentation.anthropic",
+    "opentelemetry.instrumentation.genai.anthropic",
+    "opentelemetry.instrumentation.genai.openai",
+    "opentelemetry.instrumentation.openai",
+    "pydantic-ai",
+)

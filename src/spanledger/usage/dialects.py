@@ -17,6 +17,7 @@ __all__ = [
     "Row",
     "canonical",
     "client_of",
+    "is_stoppable",
     "operation_of",
     "provider_of",
     "read",
@@ -91,6 +92,11 @@ def client_of(scope: str, provider: str) -> str:
     """The client library (its name on PyPI) behind a span; empty if that can't be told."""
     found = _of_scope(table.CLIENTS_OF_SCOPES, scope)
     return found or table.CLIENTS_OF_PROVIDERS.get(provider, "")
+
+
+def is_stoppable(scope: str) -> bool:
+    """Whether a refusal at the start of a span of `scope` keeps its library from sending."""
+    return any(_is_of(name, scope) for name in table.STOPPABLE)
 
 
 def read(attributes: Attributes, scope: str = "") -> Inference | None:
