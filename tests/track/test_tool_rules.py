@@ -362,3 +362,69 @@ def test_without_rules_that_look_at_tools_nothing_is_asked(
 )
 def test_rules_that_look_at_tools_are_known(policy: Policy) -> None:
     assert Guard(policy).watches_tools
+
+
+class Cursor:
+    """A tool that is a method; its object says nothing to a loop rule."""
+
+    @tool
+    def again(self, what: str = "x") -> str:
+        ran.append(what)
+        return what
+
+    @tool
+    @classmethod
+    def of_class(cls) -> str:
+        ran.append("x")
+        return "x"
+
+
+LOOPING: dict[str, Callable[[], object]] = {
+    **KINDS,
+    "again": lambda: Cursor().again(),
+    "of_class": Cursor.of_class,
+}
+
+
+@pytest.mark.parametrize("name", LOOPING)
+def test_a_loop_is_seen_in_every_kind_of_tool(name: str, use: Use) -> None:
+    """What a generator gives, taken together, is its result; the object of a method is nothing."""
+    use(CIRCLE)
+    with track.session("loops"):
+        for _ in range(3):
+            LOOPING[name]()
+        with pytest.raises(LoopDetected):
+            LOOPING[name]()
+    assert len(ran) == 3
+
+
+def test_generators_that_give_something_else_each_time_are_no_loop(use: Use) -> None:
+    use(CIRCLE)
+    numbers = iter(range(9))
+
+    @tool
+    def page() -> Iterator[str]:
+        yield "head"
+        yield "abcdefghi"[next(numbers)]
+
+    with track.session("pages"):
+        assert [list(page())[1] for _ in range(6)] == list("abcdef")
+
+
+def test_a_generator_that_is_left_early_is_no_failure_and_its_result_is_what_came(
+    use: Use,
+) -> None:
+    """The caller's having had enough is not what it gave: that may differ each time."""
+    use(Policy(loops=CIRCLE.loops, breakers=FRAGILE.breakers))
+    numbers = iter(range(9))
+
+    @tool
+    def stream() -> Iterator[str]:
+        yield "abcdefghi"[next(numbers)]
+        yield "more"
+
+    with track.session("streams"):
+        for letter in "abcdef":
+            for item in stream():
+                assert item == letter
+                break

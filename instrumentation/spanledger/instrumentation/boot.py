@@ -361,9 +361,11 @@ def _equip(provider: TracerProvider, made: Installation, environ: Mapping[str, s
     if any(isinstance(p, AttributionProcessor) for p in providers.processors_of(provider)):
         return
     ours: list[Any] = [AttributionProcessor(), EnforcementProcessor()]
+    # Also if nothing is exported: limits need the names of agents that only spans of frameworks
+    # know, however few of them are sampled.
+    providers.record_calls(provider)
     if made.exporter is not None:
         ours.append(ExportProcessor(made.exporter))
-        providers.record_calls(provider)
         if made.settings.export.mode == "on":
             made.superseded += supersede(provider, made.endpoint, environ)
     providers.prepend(provider, ours)

@@ -1,5 +1,6 @@
 """A tool asks the guard before it runs, and says afterwards how it went."""
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
@@ -8,8 +9,9 @@ from typing import Any, Self
 
 from opentelemetry import trace
 
-from spanledger.guard import Call, Estimate, Guard, Reservation, Spending, current
-from spanledger.guard.fingerprints import fingerprint
+from spanledger.guard import Call, Estimate, Guard, Reservation, Spending, ready, ready_async
+from spanledger.guard.breaker import Outcome
+from spanledger.guard.fingerprints import fingerprint, result_print
 from spanledger.guard.outcomes import outcome_of_tool_error
 from spanledger.guard.rules import TOOL_CALL, TRACE_ID
 from spanledger.track._scope import current_scope
@@ -28,20 +30,34 @@ class Asked:
     Set `result` to what the tool gave, for loop rules.
     """
 
+    _guard: Guard
+
     def __init__(self, tool: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self._guard: Guard = current()
         self._held: Reservation | None = None
         self._call: Call | None = None
         self._tool, self._args, self._kwargs = tool, args, kwargs
         self.result: Any = _NO_RESULT
+        self.failed = False
+        """What it gave is an error, though nothing was raised."""
+        self._items: ItemsPrint | None = None
+
+    def saw(self, item: object) -> None:
+        """A generator gave `item`: all of them together are its result."""
+        if self._call is None or self._call.fingerprint is None:
+            return
+        if self._items is None:
+            self._items = ItemsPrint()
+        self._items.add(item)
 
     def __enter__(self) -> Self:
+        self._guard = ready()
         if self._guard.watches_tools:
             self._call = self._described()
             self._held = self._guard.admit(self._call).granted()
         return self
 
     async def __aenter__(self) -> Self:
+        self._guard = await ready_async()
         if self._guard.watches_tools:
             self._call = self._described()
             self._held = (await self._guard.admit_async(self._call)).granted()
@@ -64,11 +80,22 @@ class Asked:
             _log.exception("what the tool %s used could not be counted", self._tool)
 
     def _report(self, held: Reservation, call: Call, error: BaseException | None) -> None:
-        outcome = "ok" if error is None else outcome_of_tool_error(error)
+        if isinstance(error, GeneratorExit):
+            error = None  # the caller had enough; the tool did its work
+        outcome: Outcome = "failed" if self.failed else "ok"
+        if error is not None:
+            outcome = outcome_of_tool_error(error)
         self._guard.settle(held, _ONE_CALL, outcome=outcome)
-        seen = error if error is not None else self.result
+        seen = error if error is not None else self._result()
         if seen is not _NO_RESULT:
             self._guard.observe_result(call, seen)
+
+    def _result(self) -> Any:
+        if self._items is None:
+            return self.result
+        if self.result is not _NO_RESULT and self.result is not None:
+            self._items.add(self.result)
+        return self._items.result()
 
     async def __aexit__(
         self,
@@ -77,6 +104,27 @@ class Asked:
         traceback: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, traceback)
+
+
+class ItemsPrint:
+    """What a generator gave, as one short result that loop rules can compare. Keeps no item."""
+
+    def __init__(self) -> None:
+        self._state = hashlib.blake2b(digest_size=16)
+        self._comparable = True
+
+    def add(self, item: object) -> None:
+        exact = result_print(item).exact
+        if exact is None:
+            self._comparable = False
+        else:
+            self._state.update(exact)
+
+    def result(self) -> object:
+        """A number in decimal digits: hexadecimal ones would pass for an id that changes."""
+        if not self._comparable:
+            return object()
+        return f"items {int.from_bytes(self._state.digest())}"
 
 
 def _call(guard: Guard, tool: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:

@@ -1,10 +1,10 @@
 """Spans of sessions, agents and tools, entered like any context manager."""
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, ParamSpec, Self, TypeVar, cast, get_args
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -13,21 +13,34 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from spanledger import semconv
 from spanledger.guard import SpanledgerRefusal
-from spanledger.track._scope import Scope, current_scope, in_scope
+from spanledger.track._kinds import Steps, around
+from spanledger.track._scope import SCOPE_NAME, Scope, current_scope, in_scope
 
-_SCOPE_NAME = "spanledger.track"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _same(scope: Scope) -> Scope:
+    return scope
 
 
 class Tracked:
-    """One span with its scope; use it in a ``with`` statement, in plain or async code.
+    """One span with its scope: for a ``with`` or ``async with`` statement, or as a decorator.
 
-    Made by `session`, `agent`, `user`, `operation`. Entering it twice at once is an error.
+    Made by `session`, `agent`, `user`, `operation`. Entering it twice at once is an error; as a
+    decorator it makes a span for each call, of functions and generators, plain and async.
+
+    >>> @agent("planner")
+    ... async def plan(goal: str) -> str:
+    ...     return goal
     """
 
-    def __init__(self, name: str, attributes: Mapping[str, Any], scope: Scope) -> None:
+    def __init__(
+        self, name: str, attributes: Mapping[str, Any], inside: Callable[[Scope], Scope] = _same
+    ) -> None:
         self._name = name
         self._attributes = dict(attributes)
-        self._scope = scope
+        self._inside = inside
         self._token: Any = None
         self._entered = threading.Lock()
         self.span: Span = trace.INVALID_SPAN
@@ -37,7 +50,7 @@ class Tracked:
         if not self._entered.acquire(blocking=False):
             raise RuntimeError(f"{self._name!r} is already entered; make another one for each use")
         # The scope goes in first, so that processors see it when the span starts.
-        parent = in_scope(self._scope)
+        parent = in_scope(self._inside(current_scope()))
         self.span = self._start(parent)
         self._token = otel_context.attach(trace.set_span_in_context(self.span, parent))
         return self
@@ -48,34 +61,84 @@ class Tracked:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            record_error(self.span, error)
-        self.span.end()
+        self._finish(error)
         otel_context.detach(self._token)
         self._entered.release()
 
-    @contextmanager
-    def alone(self) -> Iterator[Span]:
-        """The span without its scope: what is current stays current.
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
 
-        For generators: between two steps the caller goes on with work of its own, in the same
-        context, and that work is not the generator's.
-        """
-        span = self._start(in_scope(self._scope))
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        def start(_args: Sequence[Any], _kwargs: Mapping[str, Any]) -> "Running":
+            return Running(self.again())
+
+        return cast("Callable[P, R]", around(function, start))
+
+    def again(self) -> Self:
+        """Another one like this, for another use."""
+        return type(self)(self._name, self._attributes, self._inside)
+
+    @contextmanager
+    def stepping(self) -> Iterator[Steps]:
+        """The span for a generator: current in its own steps, and in nobody else's."""
+        parent = in_scope(self._inside(current_scope()))
+        self.span = self._start(parent)
+        failure: BaseException | None = None
         try:
-            yield span
+            yield Steps(trace.set_span_in_context(self.span, parent))
         except GeneratorExit:  # the caller had enough; nothing failed
             raise
         except BaseException as error:
-            record_error(span, error)
+            failure = error
             raise
         finally:
-            span.end()
+            self._finish(failure)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if error is not None:
+            record_error(self.span, error)
+        self.span.end()
 
     def _start(self, parent: Context) -> Span:
-        return trace.get_tracer(_SCOPE_NAME).start_span(
+        return trace.get_tracer(SCOPE_NAME).start_span(
             self._name, parent, kind=SpanKind.INTERNAL, attributes=self._attributes
         )
+
+
+class Running:
+    """One call of a function that is decorated with a `Tracked`."""
+
+    def __init__(self, tracked: Tracked) -> None:
+        self._tracked = tracked
+
+    def plain(self) -> Tracked:
+        return self._tracked
+
+    coroutine = plain
+
+    @contextmanager
+    def generator(self) -> Iterator[Steps]:
+        with self._tracked.stepping() as steps:
+            yield steps
+
+    @asynccontextmanager
+    async def async_generator(self) -> AsyncIterator[Steps]:
+        with self._tracked.stepping() as steps:
+            yield steps
+
+    def returned(self, value: Any) -> None:
+        """What an agent says is content."""
+
+    def yielded(self, value: Any) -> None:
+        """As `returned`."""
 
 
 def record_error(span: Span, error: BaseException) -> None:
@@ -86,22 +149,87 @@ def record_error(span: Span, error: BaseException) -> None:
     if isinstance(error, SpanledgerRefusal):
         span.set_attribute(semconv.GUARD_REASON, error.reason)
         span.set_attribute(semconv.GUARD_RULE, error.rule)
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, str(error)[:500]))
+    try:
+        span.record_exception(error)
+        text = str(error)[:500]
+    except Exception:  # noqa: BLE001 - an error whose `__str__` raises must not replace itself
+        text = type(error).__qualname__
+    span.set_status(Status(StatusCode.ERROR, text))
 
 
-def session(session_id: str, *, user: str | None = None) -> Tracked:
+SessionStatus = Literal["success", "error", "completed", "incomplete", "partial"]
+
+
+class Session(Tracked):
+    """The span of a session: a `Tracked` that says how it went."""
+
+    _open = False
+    _ended = False
+
+    def start(self) -> Self:
+        """Begin without a ``with`` statement; `end` it in the same thread or task."""
+        return self.__enter__()
+
+    def end(self, status: SessionStatus = "completed") -> None:
+        """End it now, and say how it went. Once it has ended, this does nothing.
+
+        Raises `ValueError` if `status` is not one of the five.
+        """
+        if status not in get_args(SessionStatus):
+            allowed = ", ".join(get_args(SessionStatus))
+            raise ValueError(f"{status!r} is no status of a session; allowed: {allowed}")
+        if self._open:
+            self._ended = True
+            self.span.set_attribute(semconv.SESSION_STATUS, status)
+            if status == "error":
+                self.span.set_status(Status(StatusCode.ERROR))
+            self._close(None)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._open, self._ended = True, False
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._open:
+            self._close(error)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if not self._ended:
+            status = "completed" if error is None else "error"
+            self.span.set_attribute(semconv.SESSION_STATUS, status)
+        super()._finish(error)
+
+    def _close(self, error: BaseException | None) -> None:
+        self._open = False
+        super().__exit__(None if error is None else type(error), error, None)
+
+
+def session(session_id: str | Callable[[], str], *, user: str | None = None) -> Session:
     """One conversation or run; everything inside belongs to it.
 
     >>> with session("ticket-4711"):
     ...     pass
+
+    As a decorator it may be given a function that makes an id for each call. Call `end` on it
+    to say how it went; by itself it is `completed`, or `error` if an exception leaves it.
+
+    >>> with session("ticket-4711") as run:
+    ...     run.end("partial")
     """
-    outer = current_scope()
-    scope = outer._replace(
-        session=_text(session_id, "session id"), agents=(), user=user or outer.user
-    )
-    attributes = {semconv.SPAN_KIND: "session"}
-    return Tracked("session", attributes, scope)
+    if not callable(session_id):
+        _text(session_id, "session id")
+
+    def inside(outer: Scope) -> Scope:
+        name = _text(session_id(), "session id") if callable(session_id) else session_id
+        return outer._replace(session=name, agents=(), user=user or outer.user)
+
+    return Session("session", {semconv.SPAN_KIND: "session"}, inside)
 
 
 def agent(name: str, *, agent_id: str | None = None) -> Tracked:
@@ -110,27 +238,29 @@ def agent(name: str, *, agent_id: str | None = None) -> Tracked:
     >>> with agent("planner"):
     ...     pass
     """
-    outer = current_scope()
-    scope = outer._replace(agents=(*outer.agents, _text(name, "agent name")))
     attributes = {
         semconv.OPERATION_NAME: semconv.AGENT_OPERATION,
-        semconv.AGENT_NAME: name,
+        semconv.AGENT_NAME: _text(name, "agent name"),
         semconv.SPAN_KIND: "agent",
     }
     if agent_id is not None:
         attributes[semconv.AGENT_ID] = agent_id
-    return Tracked(f"{semconv.AGENT_OPERATION} {name}", attributes, scope)
+
+    def inside(outer: Scope) -> Scope:
+        return outer._replace(agents=(*outer.agents, name))
+
+    return Tracked(f"{semconv.AGENT_OPERATION} {name}", attributes, inside)
 
 
 def user(user_id: str) -> Tracked:
     """Whom the work inside is done for."""
-    scope = current_scope()._replace(user=_text(user_id, "user id"))
-    return Tracked("user", {semconv.SPAN_KIND: "user"}, scope)
+    _text(user_id, "user id")
+    return Tracked("user", {semconv.SPAN_KIND: "user"}, lambda outer: outer._replace(user=user_id))
 
 
 def operation(name: str) -> Tracked:
     """A named piece of work of your own between agent and calls."""
-    return Tracked(_text(name, "operation name"), {semconv.SPAN_KIND: "operation"}, current_scope())
+    return Tracked(_text(name, "operation name"), {semconv.SPAN_KIND: "operation"})
 
 
 def _text(value: str, what: str) -> str:

@@ -4,105 +4,238 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any, ParamSpec, TypeVar, cast, overload
+import types
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast, overload
+
+from opentelemetry.trace import Span, Status, StatusCode
 
 from spanledger import semconv
+from spanledger.track import _content
 from spanledger.track._asking import Asked
-from spanledger.track._scope import current_scope
+from spanledger.track._kinds import Steps, around
 from spanledger.track._spans import Tracked
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: On functions that are traced as a tool already.
+_MARK = "__spanledger_tool__"
+#: So many of a generator's items are kept, where content is recorded.
+_MOST_ITEMS = 50
+
 
 @overload
 def tool(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def tool(*, name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+def tool(
+    *, name: str | None = None, category: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    category: str | None = None,
+) -> Any:
     """Trace a function, plain or async, as a tool of the agent that calls it.
 
     The guard is asked before it runs: rules on tools, loop rules, breakers and ceilings may
-    refuse it. The span carries a hash of the arguments, never the arguments. What the function
-    returns and raises is left as it is. The span of a generator is open from its first step to
-    its last, and is not the parent of what the generator does: its steps run among the caller's.
+    refuse it. The span carries a hash of the arguments; arguments and result themselves only
+    where content is recorded. What the function returns and raises is left as it is.
+
+    The span of a generator is open from its first step to its last, and current in its own
+    steps only: what the caller does in between is not the tool's. Of a method, the object is
+    no argument. `category` is for grouping tools.
 
     >>> @tool
     ... def look_up(word: str) -> str:
     ...     return word.upper()
     """
     if function is None:
-        return lambda wrapped: _traced(wrapped, name or wrapped.__name__)
-    return _traced(function, name or function.__name__)
+        return lambda wrapped: traced(wrapped, name, category)
+    return traced(function, name, category)
 
 
-def _traced(function: Callable[P, R], name: str) -> Callable[P, R]:
-    description = (inspect.getdoc(function) or "").split("\n", 1)[0]
+def traced(
+    function: Callable[P, R], name: str | None = None, category: str | None = None
+) -> Callable[P, R]:
+    """`function` as a tool. One that is a tool already is left as it is."""
+    if is_tool(function):
+        return function
+    what = _Tool.of(function, name, category)
 
-    def start(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tracked, Asked]:
-        attributes = _attributes(name, description, args, kwargs)
-        inside = current_scope()._replace(tool=name)
-        span = Tracked(f"{semconv.TOOL_OPERATION} {name}", attributes, inside)
-        return span, Asked(name, args, kwargs)
+    def start(args: Sequence[Any], kwargs: Mapping[str, Any]) -> "_Run":
+        return _Run(what, args, kwargs)
 
-    wrap = _wrapper_for(function)
-    return cast("Callable[P, R]", functools.wraps(function)(wrap(function, start)))
-
-
-_Start = Callable[[Sequence[Any], Mapping[str, Any]], tuple[Tracked, Asked]]
-_Any = Callable[..., Any]
-
-
-def _wrapper_for(function: _Any) -> Callable[[_Any, _Start], _Any]:
-    """A function stays of its kind: frameworks look at it before they call it."""
-    if inspect.iscoroutinefunction(function):
-        return _coroutine
-    if inspect.isgeneratorfunction(function):
-        return _generator
-    return _async_generator if inspect.isasyncgenfunction(function) else _plain
+    wrapped = around(function, start)
+    setattr(getattr(wrapped, "__func__", wrapped), _MARK, what.name)
+    return cast("Callable[P, R]", wrapped)
 
 
-def _plain(function: _Any, start: _Start) -> _Any:
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        span, asked = start(args, kwargs)
-        with span, asked:
-            asked.result = function(*args, **kwargs)
-            return asked.result
-
-    return traced
+def is_tool(function: object) -> bool:
+    """Whether `function` is traced as a tool."""
+    return hasattr(getattr(function, "__func__", function), _MARK)
 
 
-def _coroutine(function: _Any, start: _Start) -> _Any:
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        span, asked = start(args, kwargs)
-        with span:
-            async with asked:
-                asked.result = await function(*args, **kwargs)
-                return asked.result
+class _Tool(NamedTuple):
+    """What is the same for each call of one tool."""
 
-    return traced
+    name: str
+    description: str
+    category: str | None
+    function: Callable[..., Any]
+    has_self: bool
+
+    @classmethod
+    def of(cls, function: Any, name: str | None, category: str | None) -> "_Tool":
+        inner = getattr(function, "__func__", function)
+        description = (inspect.getdoc(inner) or "").split("\n", 1)[0]
+        return cls(
+            name or _name_of(inner),
+            description,
+            category,
+            inner,
+            not isinstance(function, types.MethodType) and _takes_self(function),
+        )
 
 
-def _generator(function: _Any, start: _Start) -> _Any:
-    def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        span, asked = start(args, kwargs)
-        with span.alone(), asked:
-            return (yield from function(*args, **kwargs))
-
-    return traced
+def _name_of(function: Any) -> str:
+    if isinstance(function, functools.partial):
+        return _name_of(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _async_generator(function: _Any, start: _Start) -> _Any:
-    async def traced(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        span, asked = start(args, kwargs)
-        with span.alone():
-            async with asked, aclosing(function(*args, **kwargs)) as items:
-                async for item in items:
-                    yield item
+def _takes_self(function: Any) -> bool:
+    """Whether the first argument is the object, or the class, that a method is called on."""
+    if isinstance(function, (classmethod, staticmethod)):
+        return isinstance(function, classmethod)
+    if not isinstance(function, types.FunctionType):
+        return False
+    owner, _, _ = function.__qualname__.rpartition(".")
+    in_class = bool(owner) and not owner.endswith("<locals>")
+    return in_class and function.__code__.co_varnames[:1] in (("self",), ("cls",))
 
-    return traced
+
+class _Run:
+    """One call of a tool: its span, and what the guard says to it."""
+
+    def __init__(self, what: _Tool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._what, self._all, self._kwargs = what, args, kwargs
+        own = args[1:] if what.has_self else args
+        attributes = _attributes(what.name, what.description, own, kwargs)
+        if what.category is not None:
+            attributes[semconv.TOOL_CATEGORY] = what.category
+        span_name = f"{semconv.TOOL_OPERATION} {what.name}"
+        self._tracked = Tracked(span_name, attributes, lambda outer: outer._replace(tool=what.name))
+        self._asked = Asked(what.name, own, kwargs)
+        self._content = _content.capturing()
+        self._items: list[Any] = []
+
+    @contextmanager
+    def plain(self) -> Iterator[None]:
+        with self._tracked, self._asked:
+            self._note_arguments()
+            yield
+
+    @asynccontextmanager
+    async def coroutine(self) -> AsyncIterator[None]:
+        with self._tracked:
+            async with self._asked:
+                self._note_arguments()
+                yield
+
+    @contextmanager
+    def generator(self) -> Iterator[Steps]:
+        with self._tracked.stepping() as steps, self._asked:
+            self._note_arguments()
+            try:
+                yield steps
+            finally:
+                self._note_items()
+
+    @asynccontextmanager
+    async def async_generator(self) -> AsyncIterator[Steps]:
+        with self._tracked.stepping() as steps:
+            async with self._asked:
+                self._note_arguments()
+                try:
+                    yield steps
+                finally:
+                    self._note_items()
+
+    def returned(self, value: Any) -> None:
+        self._asked.result = value
+        if self._content and not self._items:
+            _content.note_result(self._tracked.span, value)
+
+    def yielded(self, value: Any) -> None:
+        self._asked.saw(value)
+        if self._content and len(self._items) < _MOST_ITEMS:
+            self._items.append(value)
+
+    def failed(self, error_type: str) -> None:
+        """It did not raise, but what it gave is an error."""
+        span = self._tracked.span
+        span.set_attribute(semconv.ERROR_TYPE, error_type)
+        span.set_status(Status(StatusCode.ERROR))
+        self._asked.failed = True
+
+    def _note_arguments(self) -> None:
+        if self._content:
+            given = self._all, self._kwargs
+            _content.note_arguments(self._tracked.span, self._what.function, *given)
+
+    def _note_items(self) -> None:
+        if self._items:
+            _content.note_result(self._tracked.span, self._items)
+
+
+class ToolCall(_Run):
+    """One call of a tool that is no function of this program; made by `tool_call`."""
+
+    def __init__(self, name: str, arguments: Mapping[str, Any], category: str | None) -> None:
+        super().__init__(_Tool(name, "", category, _by_name, has_self=False), (), arguments)
+        self._stack = AsyncExitStack()
+
+    @property
+    def span(self) -> Span:
+        """Its span, while it is open."""
+        return self._tracked.span
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.coroutine())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+
+def tool_call(
+    name: str, arguments: Mapping[str, Any] | None = None, *, category: str | None = None
+) -> ToolCall:
+    """A call of a tool that runs elsewhere, for an ``async with`` statement.
+
+    Entering it raises the refusal, if a rule says so. Tell it what came of it by `returned`, and
+    by `failed` if the answer is an error.
+
+    >>> async def search(words: str) -> str:
+    ...     async with tool_call("search", {"words": words}) as call:
+    ...         call.returned(words)
+    ...     return words
+    """
+    return ToolCall(name, arguments or {}, category)
+
+
+def _by_name(**arguments: object) -> None:
+    """Stands for the tool where its arguments are named."""
 
 
 def _attributes(
