@@ -11,11 +11,11 @@ help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(INSTALLED): pyproject.toml
-	@echo "Setting up $(VENV): about 400 MB, most of it the embedded ClickHouse. One to three minutes."
+	@echo "Setting up $(VENV): about 700 MB, most of it the embedded ClickHouse. One to four minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic,groq,google,bedrock,mistralai,cohere,ollama]' --group dev
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic,groq,google,bedrock,mistralai,cohere,ollama,pii]' --group dev
 	@touch $@
 
 install: $(INSTALLED) ## Make the virtual environment with everything in it

@@ -37,7 +37,7 @@ def test_the_configuration_is_xml_without_grants_that_reach_outside() -> None:
     assert not {"FILE", "URL", "S3", "REMOTE", "SHUTDOWN", "ALL"} & set(
         grants.replace(",", " ").split()
     )
-    server = ElementTree.fromstring(server_xml("u.xml", 1 << 30))  # noqa: S314  # our own text
+    server = ElementTree.fromstring(server_xml("u.xml", Path("/b"), 1 << 30))  # noqa: S314  # our own text
     assert server.findtext("max_server_memory_usage") == str(1 << 30)
     assert server.findtext("users_config") == "u.xml"
 

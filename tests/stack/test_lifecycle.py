@@ -266,9 +266,18 @@ def test_rows_that_can_not_be_stored_are_asked_for_again(data_dir: Path) -> None
     body = b"\x0a\x06\x12\x04\x12\x02\x2a\x00"  # one log record with an empty body
     assert request(otlp.port, "POST", "/v1/logs", body, protobuf)[0] == 200
     assert request(url.port, "POST", "/", b"RENAME TABLE otel_logs TO away", key)[0] == 200
-    status, headers, answer = request(otlp.port, "POST", "/v1/logs", body, protobuf)
+    other = b"\x0a\x08\x12\x06\x12\x04\x10\x01\x2a\x00"
+    status, headers, answer = request(otlp.port, "POST", "/v1/logs", other, protobuf)
     assert (status, headers["retry-after"], b"otel_logs" in answer) == (503, "1", True)
     assert b'"logs.failed": 1' in request(otlp.port, "GET", "/health", b"", {})[2]
+    # Nobody sends it again, and it is stored once: it was on the disk.
+    assert request(url.port, "POST", "/", b"RENAME TABLE away TO otel_logs", key)[0] == 200
+    count, deadline = b"SELECT count() FROM otel_logs", time.monotonic() + 20
+    while request(url.port, "POST", "/", count, key)[2] != b"2\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert request(otlp.port, "POST", "/v1/logs", other, protobuf)[0] == 200
+    assert request(url.port, "POST", "/", count, key)[2] == b"2\n"
 
 
 def test_importing_the_stack_loads_nothing_heavy() -> None:

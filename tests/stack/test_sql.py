@@ -10,6 +10,7 @@ from spanledger.stack._sql import (
     insert_head,
     makes_temporary,
     output_format,
+    reading_from,
     refusal,
     tokens,
 )
@@ -183,3 +184,27 @@ def test_lexing_never_fails_and_covers_the_text_in_order(sql: str) -> None:
         assert token.start >= ends[-1]
         assert sql[token.start : token.end] == token.text
         ends.append(token.end)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("INSERT INTO t (a)", "INSERT INTO t (a) FROM INFILE 'p' COMPRESSION 'none' "),
+        (
+            "INSERT INTO t (a) SETTINGS x = 1, y = 's'",
+            "INSERT INTO t (a) FROM INFILE 'p' COMPRESSION 'none' SETTINGS x = 1, y = 's'",
+        ),
+        ("INSERT INTO settings", "INSERT INTO settings FROM INFILE 'p' COMPRESSION 'none' "),
+        (
+            "INSERT INTO t (settings, b)",
+            "INSERT INTO t (settings, b) FROM INFILE 'p' COMPRESSION 'none' ",
+        ),
+        (
+            "INSERT INTO settings (`SETTINGS x = 1`) settings a=2 ",
+            "INSERT INTO settings (`SETTINGS x = 1`) FROM INFILE 'p' COMPRESSION 'none' "
+            "settings a=2 ",
+        ),
+    ],
+)
+def test_the_data_of_an_insert_is_named_before_its_settings(head: str, expected: str) -> None:
+    assert reading_from(head, "p") == expected

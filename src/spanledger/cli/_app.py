@@ -15,8 +15,8 @@ from spanledger.cli._errors import CliError, known_errors
 DEBUG_VARIABLE = "SPANLEDGER_DEBUG"
 #: In the order in which people meet them.
 COMMANDS = (
-    "demo", "up", "down", "status", "migrate", "report", "trace", "budget", "rate-limit", "breaker",
-    "guard", "doctor", "prices", "run",
+    "demo", "up", "down", "status", "backup", "restore", "graduate", "migrate", "report", "trace",
+    "budget", "rate-limit", "breaker", "guard", "doctor", "prices", "run",
 )  # fmt: skip
 _INTERRUPTED = 130
 
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
 def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, known_errors()):
-        return text if text.endswith(".") else f"{text}."
+        return text if text.endswith((".", "?", "!")) else f"{text}."
     return (
         f"this should not have happened ({type(error).__name__}: {text}); please report it with "
         f"what {DEBUG_VARIABLE}=1 shows."

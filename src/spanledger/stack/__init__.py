@@ -8,12 +8,14 @@
 
 from spanledger.config import default_data_dir
 from spanledger.stack._info import StackInfo
-from spanledger.stack._lifecycle import start, status, stop
+from spanledger.stack._lifecycle import health, start, status, stop
 from spanledger.stack.errors import (
     AlreadyRunning,
+    BackupInvalid,
     DataDirNotWritable,
     EngineFailed,
     EngineMissing,
+    GraduationFailed,
     NewerData,
     PlatformUnsupported,
     PortTaken,
@@ -21,13 +23,16 @@ from spanledger.stack.errors import (
     StartFailed,
     StartTimedOut,
     StopTimedOut,
+    TargetNotEmpty,
 )
 
 __all__ = [
     "AlreadyRunning",
+    "BackupInvalid",
     "DataDirNotWritable",
     "EngineFailed",
     "EngineMissing",
+    "GraduationFailed",
     "NewerData",
     "PlatformUnsupported",
     "PortTaken",
@@ -36,7 +41,9 @@ __all__ = [
     "StartFailed",
     "StartTimedOut",
     "StopTimedOut",
+    "TargetNotEmpty",
     "default_data_dir",
+    "health",
     "start",
     "status",
     "stop",

@@ -12,6 +12,7 @@ from typing import Final
 from spanledger.stack.errors import AlreadyRunning, DataDirNotWritable
 
 _LOCK_PATIENCE_S: Final = 1.0
+MAX_LOG_BYTES: Final = 8 << 20
 
 
 class DataDir:
@@ -27,6 +28,10 @@ class DataDir:
         self.engine = self.path / "engine"
         self.engine_config = self.path / "engine.xml"
         self.engine_users = self.path / "engine-users.xml"
+        self.server_config = self.path / "server.xml"
+        self.server_users = self.path / "server-users.xml"
+        self.journal = self.path / "journal"
+        self.backups = self.path / "backups"
 
     def create(self) -> None:
         """Make the directory, for its owner alone. One that exists keeps its mode (it may be
@@ -38,6 +43,7 @@ class DataDir:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.engine.mkdir(exist_ok=True, mode=0o700)
+            self.backups.mkdir(exist_ok=True, mode=0o700)
             with TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
@@ -71,6 +77,17 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
+
+
+def shorten(log: Path, limit_bytes: int = MAX_LOG_BYTES) -> None:
+    """Keep the second half of a *log* that has grown beyond its limit. It is open for appending
+    elsewhere, so it is emptied in place; a line written meanwhile may be lost."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > limit_bytes:
+            kept = log.read_bytes()[-limit_bytes // 2 :]
+            with log.open("r+b") as file:
+                file.truncate(0)
+                file.write(kept[kept.find(b"\n") + 1 :])
 
 
 def is_locked(lock: Path) -> bool:

@@ -25,6 +25,8 @@ class StackInfo:
     """Base address of OTLP/gRPC, or None if the daemon does not listen for it."""
     engine_version: str
     started_at: datetime
+    engine: str = "embedded"
+    """``embedded``, or ``server``: a ClickHouse program that the daemon runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class DaemonRecord:
     grpc_port: int | None
     engine_version: str
     started_at: str
+    engine: str = "embedded"
 
 
 def query_url(port: int, token: str) -> str:
@@ -68,4 +71,5 @@ def describe(record: DaemonRecord, data_dir: Path, token: str) -> StackInfo:
         grpc_endpoint=grpc,
         engine_version=record.engine_version,
         started_at=datetime.fromisoformat(record.started_at),
+        engine=record.engine,
     )

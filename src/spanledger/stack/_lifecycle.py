@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from spanledger.config import default_data_dir
 from spanledger.stack import errors
@@ -19,6 +21,7 @@ from spanledger.stack.engine import check_available
 
 _POLL_S: Final = 0.02
 _KILL_TIMEOUT_S: Final = 5.0
+_HEALTH_TIMEOUT_S: Final = 10.0
 _LOG_LINES: Final = 5
 # Of processes that this one started: a child that ended stays a zombie until it is waited for.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -30,6 +33,10 @@ def start(
     clickhouse_port: int = 8123,
     otlp_port: int = 4318,
     grpc_port: int | None = 4317,
+    engine: Literal["embedded", "server"] = "embedded",
+    clickhouse: Path | None = None,
+    restore_from: Path | None = None,
+    min_free_bytes: int | None = None,
     timeout_s: float = 30,
 ) -> StackInfo:
     """Start the local stack and wait until it is ready; the running one if there is one.
@@ -37,21 +44,35 @@ def start(
     It goes on when this process ends. Port 0 means any free port; ``grpc_port=None`` does
     without OTLP/gRPC, and a *grpc_port* that is taken is only a warning in the log.
 
+    With ``engine="server"`` the daemon runs the ClickHouse program *clickhouse* (default: the one
+    on the PATH) over the same files instead of the embedded engine. *restore_from* is the folder
+    of a backup that a new data directory begins with. With less than *min_free_bytes* left on the
+    disk (default: 128 MB) requests are told to come again.
+
     Raises:
         StackError: of the kind that says what is wrong and what to do.
     """
     data = DataDir(data_dir or default_data_dir())
-    check_available()
+    if engine == "embedded":
+        check_available()
     data.create()
     running = status(data.path)
     if running:
         return running
-    ports = ["--clickhouse-port", str(clickhouse_port), "--otlp-port", str(otlp_port)]
-    if grpc_port is not None:
-        ports += ["--grpc-port", str(grpc_port)]
+    chosen = {
+        "--clickhouse-port": clickhouse_port,
+        "--otlp-port": otlp_port,
+        "--grpc-port": grpc_port,
+        "--engine": engine,
+        "--clickhouse": clickhouse,
+        "--restore-from": restore_from,
+        "--min-free-bytes": min_free_bytes,
+    }
+    options = [text for name, value in chosen.items() if value is not None
+               for text in (name, str(value))]  # fmt: skip
     deadline = time.monotonic() + timeout_s
     with contextlib.suppress(errors.AlreadyRunning):  # somebody else was quicker: wait for that
-        _launch(data, ports, deadline)
+        _launch(data, options, deadline)
     return _wait_ready(data, deadline)
 
 
@@ -90,13 +111,34 @@ def status(data_dir: Path | None = None) -> StackInfo | None:
     return describe(record, data.path, token)
 
 
-def _launch(data: DataDir, ports: list[str], deadline: float) -> None:
+def health(info: StackInfo) -> dict[str, Any]:
+    """What the daemon of *info* says about itself: what came in, what waits, what was refused.
+
+    Raises:
+        StackError: if it does not answer.
+    """
+    address = urlsplit(info.otlp_endpoint)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=_HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+    except (OSError, HTTPException, ValueError) as error:
+        raise errors.StackError(
+            f"The stack (process {info.pid}) does not answer ({error}): see "
+            f"{info.data_dir / 'daemon.log'}."
+        ) from error
+    finally:
+        connection.close()
+    return found
+
+
+def _launch(data: DataDir, options: list[str], deadline: float) -> None:
     read_fd, write_fd = os.pipe()
     command = [sys.executable, "-m", "spanledger.stack.daemon", "--data-dir", str(data.path)]
     try:
         with open(os.open(data.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             child = subprocess.Popen(
-                [*command, *ports, "--ready-fd", str(write_fd)],
+                [*command, *options, "--ready-fd", str(write_fd)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

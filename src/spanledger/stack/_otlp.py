@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from spanledger.stack._flatten import Flattened
 from spanledger.stack._flatten_logs import flatten_logs
 from spanledger.stack._flatten_metrics import flatten_metrics
 from spanledger.stack._flatten_traces import flatten_traces
+from spanledger.stack._journal import Entry
 
 _ID_FIELDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 
@@ -40,6 +41,8 @@ class Signal:
     request: Callable[[], Any]
     response: Callable[[], Any]
     flatten: Callable[[Any], Flattened]
+    layers: tuple[str, str, str]
+    """Where the records are in a request: resources, their scopes, the records of those."""
 
 
 TRACES: Final = Signal(
@@ -49,6 +52,7 @@ TRACES: Final = Signal(
     traces.ExportTraceServiceRequest,
     traces.ExportTraceServiceResponse,
     flatten_traces,
+    ("resource_spans", "scope_spans", "spans"),
 )
 LOGS: Final = Signal(
     "logs",
@@ -57,6 +61,7 @@ LOGS: Final = Signal(
     logs.ExportLogsServiceRequest,
     logs.ExportLogsServiceResponse,
     flatten_logs,
+    ("resource_logs", "scope_logs", "log_records"),
 )
 METRICS: Final = Signal(
     "metrics",
@@ -65,6 +70,7 @@ METRICS: Final = Signal(
     metrics.ExportMetricsServiceRequest,
     metrics.ExportMetricsServiceResponse,
     flatten_metrics,
+    ("resource_metrics", "scope_metrics", "metrics"),
 )
 SIGNALS: Final = (TRACES, LOGS, METRICS)
 
@@ -99,6 +105,38 @@ def decode_json(signal: Signal, body: bytes) -> Any:
         raise MalformedRequest(
             f"The body is not an OTLP {signal.name} request in JSON ({error})."
         ) from error
+
+
+def decode_entry(signal: Signal, entry: Entry) -> Any:
+    """The request message of a journal's entry.
+
+    Raises:
+        MalformedRequest: if it is not one.
+    """
+    return (decode_json if entry.as_json else decode_protobuf)(signal, entry.body)
+
+
+def record_count(signal: Signal, message: Any) -> int:
+    """How many spans, log records or metrics a request has."""
+    return sum(len(records) for records in _record_lists(signal, message))
+
+
+def narrow(signal: Signal, message: Any, first: int, last: int) -> Any:
+    """*message* with its records *first* to before *last* only, and all that they belong to."""
+    start = 0
+    for records in _record_lists(signal, message):
+        end = start + len(records)
+        del records[max(0, last - start) :]
+        del records[: max(0, first - start)]
+        start = end
+    return message
+
+
+def _record_lists(signal: Signal, message: Any) -> Iterator[Any]:
+    groups, scopes, records = signal.layers
+    for group in getattr(message, groups):
+        for scope in getattr(group, scopes):
+            yield getattr(scope, records)
 
 
 def encode_response(signal: Signal, flattened: Flattened, *, as_json: bool) -> bytes:

@@ -51,7 +51,7 @@ def answers_like_us(port: int) -> bool:
     connection = HTTPConnection(HOST, port, timeout=_PROBE_TIMEOUT_S)
     try:
         connection.request("GET", "/health")
-        health = json.loads(connection.getresponse().read(4096))
+        health = json.loads(connection.getresponse().read(1 << 16))
         return isinstance(health, dict) and health.get("service") == USER
     except (OSError, HTTPException, ValueError):
         return False

@@ -114,6 +114,19 @@ def insert_head(text: str) -> InsertHead | None:
     return None
 
 
+def reading_from(head: str, path: str) -> str:
+    """The INSERT *head* (without FORMAT) with its data in the file *path*: the clause stands
+    before SETTINGS."""
+    depth, cut, seen = 0, len(head), list(tokens(head))
+    for token, name, sign in zip(seen, seen[1:], seen[2:], strict=False):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        is_settings = token.kind == "word" and token.text.upper() == "SETTINGS"
+        if depth == 0 and is_settings and name.kind == "word" and sign.text == "=":
+            cut = token.start
+    clause = f" FROM INFILE '{path}' COMPRESSION 'none' "
+    return f"{head[:cut].rstrip()}{clause}{head[cut:]}"
+
+
 def makes_temporary(sql: str) -> bool:
     """Whether *sql* creates a temporary table, which lives in its session."""
     words = [token.text.upper() for token in tokens(sql) if token.kind == "word"][:4]

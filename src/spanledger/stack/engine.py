@@ -9,18 +9,19 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import ModuleType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from spanledger.stack._engine_config import is_newer, server_xml, users_xml
 from spanledger.stack._files import DataDir, write_private
 from spanledger.stack._info import DATABASE
 from spanledger.stack._recovery import forget_uncommitted
+from spanledger.stack._sql import reading_from
 from spanledger.stack.errors import EngineFailed, EngineMissing, NewerData, PlatformUnsupported
 
 DEFAULT_MEMORY_BYTES: Final = 1 << 30
 _log = logging.getLogger("spanledger.stack")
-_PIECE_BYTES: Final = 1 << 20
 _CODE: Final = re.compile(r"Code:\s*(\d+)\.")
 
 
@@ -31,6 +32,25 @@ class EngineError(Exception):
         super().__init__(message)
         found = _CODE.search(message)
         self.code = int(found.group(1)) if found else 1002
+
+
+class Session(Protocol):
+    """What writing and looking need of a connection, to whatever engine."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def insert(self, head: str, fmt: str, data: bytes) -> int: ...
+    def text(self, sql: str) -> str: ...
+
+
+class EngineLike(Protocol):
+    """An engine that gives connections: the embedded one, or a server."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def forgotten(self) -> int: ...
+    def connect(self) -> Session: ...
 
 
 def check_available() -> None:
@@ -64,11 +84,13 @@ class Engine:
             EngineFailed: if the engine can't open it.
         """
         native, self.version = _load_native()
-        _refuse_newer(data, self.version)
+        refuse_newer(data, self.version)
         write_private(data.engine_users, users_xml())
-        write_private(data.engine_config, server_xml(data.engine_users.name, max_memory_bytes))
-        if forgotten := forget_uncommitted(data.engine):
-            _log.warning("forgot %s inserts that a crash left without rows", forgotten)
+        settings = server_xml(data.engine_users.name, data.backups, max_memory_bytes)
+        write_private(data.engine_config, settings)
+        self.forgotten = forget_uncommitted(data.engine)
+        if self.forgotten:
+            _log.warning("forgot %s inserts that a crash left without rows", self.forgotten)
         os.chdir(data.path)
         self._connect = native.connect
         self._address = f"./{data.engine.name}?config-file=./{data.engine_config.name}"
@@ -151,6 +173,10 @@ class Connection:
         """Run *sql* to its end; the result has ``bytes()`` and counters."""
         return self._call(self._raw.query, sql, fmt, params=dict(params or {}))
 
+    def text(self, sql: str) -> str:
+        """The answer to *sql*, tab-separated."""
+        return str(self.run(sql, "TabSeparatedRaw").bytes().decode()).rstrip("\n")
+
     def stream(self, sql: str, fmt: str, params: Mapping[str, str]) -> Generator[bytes, None, None]:
         """Run a SELECT and yield its output piece by piece; closing the iterator cancels it."""
         handle = self._call(self._raw.send_query, sql, fmt, params=dict(params))
@@ -174,26 +200,36 @@ class Connection:
     def insert(self, head: str, fmt: str, data: bytes) -> int:
         """Run ``INSERT`` *head* (without FORMAT) on *data*; return the rows written, those of
         materialised views included."""
-        handle = self._call(self._raw.send_insert, head, fmt)
-        try:
-            for start in range(0, len(data), _PIECE_BYTES):
-                self._call(self._raw.insert_append, handle, data[start : start + _PIECE_BYTES])
-            return int(self._call(self._raw.insert_done, handle).rows_written())
-        except EngineError:
-            self._abandon(handle)
-            raise
-
-    def _abandon(self, handle: Any) -> None:
-        try:
-            self._raw.insert_cancel(handle)
-        except RuntimeError:
-            return  # already ended by the failure that brought us here
+        # From a file, because the engine's own interface for attached data keeps quiet about
+        # what goes wrong at the end (a constraint, a view, a full disk): rows would be
+        # acknowledged and lost.
+        with _as_file(data) as path:
+            statement = f"{reading_from(head, path)} FORMAT {fmt}"
+            return int(self.run(statement, "Null").rows_written())
 
     def _call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except RuntimeError as error:
             raise EngineError(str(error)) from error
+
+
+@contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """A path at which this process can read *data*; in memory where that is possible."""
+    if sys.platform == "linux":
+        fd = os.memfd_create("insert")
+        try:
+            with open(fd, "wb", closefd=False) as file:
+                file.write(data)
+            yield f"/proc/self/fd/{fd}"
+        finally:
+            os.close(fd)
+    else:
+        with NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            yield file.name
 
 
 def quote_string(text: str) -> str:
@@ -213,7 +249,12 @@ def _load_native() -> tuple[ModuleType, str]:
     return native, str(import_module("chdb").engine_version)
 
 
-def _refuse_newer(data: DataDir, running: str) -> None:
+def refuse_newer(data: DataDir, running: str) -> None:
+    """See that *running* is no older engine than the one that wrote *data*.
+
+    Raises:
+        NewerData: if it is.
+    """
     try:
         stored = data.engine_version.read_text().strip()
     except OSError:

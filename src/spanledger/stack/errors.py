@@ -2,9 +2,11 @@
 
 __all__ = [
     "AlreadyRunning",
+    "BackupInvalid",
     "DataDirNotWritable",
     "EngineFailed",
     "EngineMissing",
+    "GraduationFailed",
     "NewerData",
     "PlatformUnsupported",
     "PortTaken",
@@ -12,6 +14,7 @@ __all__ = [
     "StartFailed",
     "StartTimedOut",
     "StopTimedOut",
+    "TargetNotEmpty",
 ]
 
 
@@ -57,3 +60,15 @@ class StartTimedOut(StackError):
 
 class StopTimedOut(StackError):
     """The daemon did not end, even when killed."""
+
+
+class BackupInvalid(StackError):
+    """A folder is no whole backup, or one of a newer engine or Spanledger."""
+
+
+class TargetNotEmpty(StackError):
+    """Where something is to be written, there is something already."""
+
+
+class GraduationFailed(StackError):
+    """What arrived at the destination is not what was sent."""

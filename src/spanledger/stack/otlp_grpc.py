@@ -2,16 +2,25 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final
 
 import grpc
+from google.protobuf.any_pb2 import Any as Packed  # type: ignore[import-untyped]  # no types
+from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped]  # as above
+from google.rpc.code_pb2 import RESOURCE_EXHAUSTED  # type: ignore[import-untyped]  # as above
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # as above
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as above
 
 from spanledger.stack._info import HOST
+from spanledger.stack._intake import Postponed
 from spanledger.stack._otlp import SIGNALS, MalformedRequest, Signal
 from spanledger.stack.engine import EngineError
-from spanledger.stack.receiver import MAX_INSERTING, Receiver
+from spanledger.stack.receiver import PATIENCE_S, Receiver, Taken
 
-_MAX_CONCURRENT: Final = 32
+#: Requests that wait for their rows: what makes an insert of many of them possible.
+_THREADS: Final = 32
+_MAX_CONCURRENT: Final = 48
 _MAX_MESSAGE_BYTES: Final = 16 << 20
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -19,24 +28,27 @@ _OPTIONS: Final = (
     # the first one's requests.
     ("grpc.so_reuseport", 0),
 )
+_RETRY_AFTER_S: Final = 1
 
 
 class OtlpGrpc:
     """The OTLP/gRPC server, on threads of its own."""
 
-    def __init__(self, receiver: Receiver, port: int) -> None:
-        """Bind *port* (0: any free one).
+    def __init__(
+        self, receiver: Receiver, port: int, problem: Callable[[], str | None] = lambda: None
+    ) -> None:
+        """Bind *port* (0: any free one). *problem* says why nothing can be taken now.
 
         Raises:
             OSError: if the port is taken.
         """
         self._server = grpc.server(
-            ThreadPoolExecutor(MAX_INSERTING, thread_name_prefix="otlp-grpc"),
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="otlp-grpc"),
             options=_OPTIONS,
             maximum_concurrent_rpcs=_MAX_CONCURRENT,
         )
         for signal in SIGNALS:
-            self._server.add_generic_rpc_handlers((_service(receiver, signal),))
+            self._server.add_generic_rpc_handlers((_service(receiver, signal, problem),))
         try:
             self.port = int(self._server.add_insecure_port(f"{HOST}:{port}"))
         except RuntimeError as error:
@@ -53,20 +65,44 @@ class OtlpGrpc:
         self._server.stop(grace_s).wait(grace_s)
 
 
-def _service(receiver: Receiver, signal: Signal) -> Any:
+def _service(receiver: Receiver, signal: Signal, problem: Callable[[], str | None]) -> Any:
     # Raw bytes in and out: the deduplication token is a hash of what was sent.
-    method = grpc.unary_unary_rpc_method_handler(_export(receiver, signal))
+    method = grpc.unary_unary_rpc_method_handler(_export(receiver, signal, problem))
     return grpc.method_handlers_generic_handler(signal.service, {"Export": method})
 
 
-def _export(receiver: Receiver, signal: Signal) -> Callable[[bytes, Any], bytes]:
+def _export(
+    receiver: Receiver, signal: Signal, problem: Callable[[], str | None]
+) -> Callable[[bytes, Any], bytes]:
     def export(body: bytes, context: Any) -> bytes:
         try:
-            return receiver.export(signal, body)
+            if reason := problem():
+                raise Postponed(reason)
+            return _stored(receiver, receiver.take(signal, body))
         except MalformedRequest as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        except EngineError as error:
+        except Postponed as error:
+            _postpone(context, f"Not taken now ({error}): send the same request again.")
+        except (EngineError, FutureTimeoutError) as error:
             context.abort(grpc.StatusCode.UNAVAILABLE, f"The rows could not be stored: {error}")
         raise AssertionError("abort raises")
 
     return export
+
+
+def _stored(receiver: Receiver, taken: Taken) -> bytes:
+    try:
+        refused = taken.future.result(PATIENCE_S)
+    except (EngineError, Postponed, FutureTimeoutError):
+        receiver.failed(taken)
+        raise
+    return receiver.answer(taken, refused)
+
+
+def _postpone(context: Any, sentence: str) -> None:
+    """RESOURCE_EXHAUSTED says "come again" only with a pause in its details."""
+    detail = Packed()
+    detail.Pack(RetryInfo(retry_delay=Duration(seconds=_RETRY_AFTER_S)))
+    status = Status(code=RESOURCE_EXHAUSTED, message=sentence, details=[detail])
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)

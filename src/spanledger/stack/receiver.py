@@ -1,105 +1,109 @@
-"""Telemetry into tables: what both OTLP transports do with a request body."""
+"""What both OTLP transports do with a request body."""
 
-import hashlib
 import threading
 from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Final
 
-from spanledger.stack._columns import encode_block
-from spanledger.stack._flatten import Flattened, Table
-from spanledger.stack._info import DATABASE
-from spanledger.stack._otlp import Signal, decode_json, decode_protobuf, encode_response
-from spanledger.stack.engine import Connection, Engine, EngineError, quote_identifier, quote_string
-from spanledger.warehouse import insert_settings
+from spanledger.stack._flatten import Flattened
+from spanledger.stack._intake import Intake, Postponed, Refused
+from spanledger.stack._journal import Entry, digest_of
+from spanledger.stack._otlp import MalformedRequest, Signal, decode_entry, encode_response
+from spanledger.stack._storing import Encoded, encode_parts
 
-MAX_INSERTING: Final = 4
+#: Requests that are decoded at the same time: it is Python's work, more threads don't help.
+MAX_DECODING: Final = 2
+#: Longer than any insert takes; clients give up after ten seconds.
+PATIENCE_S: Final = 30.0
 
 
-class RowsLost(EngineError):
-    """The engine reports fewer rows than it was given."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A request on its way: `rows` will be in when `future` is done."""
+
+    signal: Signal
+    flattened: Flattened
+    rows: int
+    as_json: bool
+    future: "Future[Refused]"
 
 
 class Receiver:
-    """Stores OTLP requests. Thread-safe; its methods block."""
+    """Takes OTLP requests and counts what becomes of them. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._turns = threading.BoundedSemaphore(MAX_INSERTING)
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+        self._turns = threading.BoundedSemaphore(MAX_DECODING)
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
 
     @property
     def counts(self) -> dict[str, int]:
         """What came in so far: requests and rows stored, records rejected, requests that were
-        malformed or failed."""
+        malformed, postponed or failed."""
         with self._lock:
             return dict(self._counts)
 
-    def export(self, signal: Signal, body: bytes, *, as_json: bool = False) -> bytes:
-        """Store the request in *body* and return the answer's bytes; every storable record is
-        in its table when this returns.
-
-        Raises:
-            MalformedRequest: if *body* is not such a request. Sending it again won't help.
-            EngineError: if the engine failed. Sending the same bytes again is safe.
-        """
-        with self._counting(signal), self._turns:
-            request = (decode_json if as_json else decode_protobuf)(signal, body)
-            flattened = signal.flatten(request)
-            self._store(flattened, token=hashlib.sha256(body).hexdigest())
-        self._add(signal, flattened)
-        return encode_response(signal, flattened, as_json=as_json)
-
-    def _store(self, flattened: Flattened, token: str) -> None:
-        tables = [table for table in flattened.tables if table.rows]
-        if tables:
-            with self._engine.connect() as connection:
-                for table in tables:
-                    _insert(connection, table, token)
-
-    def _counting(self, signal: Signal) -> "_Counting":
-        return _Counting(self, signal)
+    @property
+    def refused(self) -> dict[str, int]:
+        """Records that were not stored, by reason."""
+        with self._lock:
+            return dict(self._refused)
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add *amount* to a counter."""
         with self._lock:
             self._counts[name] += amount
 
-    def _add(self, signal: Signal, flattened: Flattened) -> None:
-        self.count(f"{signal.name}.rows", sum(table.rows for table in flattened.tables))
-        if flattened.rejected:
-            self.count(f"{signal.name}.rejected", flattened.rejected)
+    def take(self, signal: Signal, body: bytes, *, as_json: bool = False) -> Taken:
+        """Read the request in *body* and hand it to the intake; does not wait for the engine.
 
+        Raises:
+            MalformedRequest: if *body* is not such a request. Sending it again won't help.
+            Postponed: if it can't be taken now. Sending the same bytes again is safe.
+        """
+        self.count(f"{signal.name}.requests")
+        try:
+            with self._turns:
+                return self._hand_over(signal, body, as_json=as_json)
+        except MalformedRequest:
+            self.count(f"{signal.name}.malformed")
+            raise
+        except Postponed:
+            self.count(f"{signal.name}.postponed")
+            raise
 
-class _Counting:
-    """Counts a request and, if it fails, that it did."""
+    def _hand_over(self, signal: Signal, body: bytes, *, as_json: bool) -> Taken:
+        flag = b"json" if as_json else b"protobuf"
+        entry = Entry(digest_of((signal.name.encode(), flag, body)), body, as_json)
+        flattened = signal.flatten(decode_entry(signal, entry))
+        request = Encoded(entry, encode_parts(flattened))
+        done: Future[Refused] = Future()
+        if request.parts:
+            done = self.intake.submit(signal, request)
+        else:
+            done.set_result(Counter())
+        return Taken(signal, Flattened([], flattened.rejected, flattened.reasons), request.rows,
+                     as_json, done)  # fmt: skip
 
-    def __init__(self, receiver: Receiver, signal: Signal) -> None:
-        self._receiver = receiver
-        self._signal = signal
+    def answer(self, taken: Taken, refused: Refused) -> bytes:
+        """The answer to a request whose rows are in, but for the *refused* ones."""
+        flattened = taken.flattened
+        for reason, amount in refused.items():
+            flattened.rejected += amount
+            flattened.reasons[reason] = flattened.reasons.get(reason, 0) + amount
+        self._count_stored(taken, refused.total())
+        return encode_response(taken.signal, flattened, as_json=taken.as_json)
 
-    def __enter__(self) -> None:
-        self._receiver.count(f"{self._signal.name}.requests")
+    def failed(self, taken: Taken) -> None:
+        """Count a request whose rows did not go in in time."""
+        self.count(f"{taken.signal.name}.failed")
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            outcome = "failed" if issubclass(kind, EngineError) else "malformed"
-            self._receiver.count(f"{self._signal.name}.{outcome}")
-
-
-def _insert(connection: Connection, table: Table, token: str) -> None:
-    block = encode_block(table.columns, table.rows)
-    written = connection.insert(_head(table, token), "Native", block)
-    # Rows of materialised views count too, so more is possible; a retry that was recognised
-    # reports its rows as well.
-    if written < table.rows:
-        raise RowsLost(f"only {written} of {table.rows} rows were written to {table.name}")
-
-
-def _head(table: Table, token: str) -> str:
-    columns = ", ".join(map(quote_identifier, table.columns))
-    settings = ", ".join(
-        f"{name} = {value if isinstance(value, int) else quote_string(str(value))}"
-        for name, value in insert_settings(token).items()
-    )
-    return f"INSERT INTO {DATABASE}.{table.name} ({columns}) SETTINGS {settings}"
+    def _count_stored(self, taken: Taken, refused: int) -> None:
+        self.count(f"{taken.signal.name}.rows", taken.rows - refused)
+        if taken.flattened.rejected:
+            self.count(f"{taken.signal.name}.rejected", taken.flattened.rejected)
+            with self._lock:
+                self._refused.update(taken.flattened.reasons)

@@ -1,7 +1,7 @@
 """`spanledger up`: start the local stack."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -16,9 +16,27 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--otlp-port", type=_PORT, default=4318, show_default=True, help="For OTLP/HTTP.")
 @click.option("--clickhouse-port", type=_PORT, default=8123, show_default=True, help="For queries.")
 @click.option("--grpc-port", type=_PORT, default=4317, show_default=True, help="For OTLP/gRPC.")
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "server"]),
+    default="embedded",
+    show_default=True,
+    help="server: run a ClickHouse program over the same files.",
+)
+@click.option(
+    "--clickhouse",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="That program.  [default: clickhouse on the PATH]",
+)
 @_options.json_option
 def command(
-    data_dir: Path | None, otlp_port: int, clickhouse_port: int, grpc_port: int, as_json: bool
+    data_dir: Path | None,
+    otlp_port: int,
+    clickhouse_port: int,
+    grpc_port: int,
+    engine: Literal["embedded", "server"],
+    clickhouse: Path | None,
+    as_json: bool,
 ) -> int:
     """Start the local stack: OTLP in, embedded ClickHouse, no server needed.
 
@@ -33,7 +51,12 @@ def command(
         with _output.progress("starting the local stack") as step:
             step("starting the local stack")
             info = stack.start(
-                folder, clickhouse_port=clickhouse_port, otlp_port=otlp_port, grpc_port=grpc_port
+                folder,
+                clickhouse_port=clickhouse_port,
+                otlp_port=otlp_port,
+                grpc_port=grpc_port,
+                engine=engine,
+                clickhouse=clickhouse,
             )
     else:
         info = running
@@ -52,6 +75,7 @@ def public(info: stack.StackInfo) -> dict[str, Any]:
         "otlp_endpoint": info.otlp_endpoint,
         "grpc_endpoint": info.grpc_endpoint,
         "clickhouse": info.clickhouse_url.rpartition("@")[2],
+        "engine": info.engine,
         "engine_version": info.engine_version,
         "started_at": info.started_at,
     }
