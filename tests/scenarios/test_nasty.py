@@ -2,12 +2,14 @@
 
 import gc
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from freezegun import freeze_time
 
 from spanledger import guard, semconv, track
 from spanledger.config import GuardSettings
@@ -110,13 +112,25 @@ def test_nasty_a_finaliser_that_settles_while_the_ledger_is_locked_neither_hangs
 # --- frozen time ----------------------------------------------------------------------------------
 
 
+@contextmanager
+def frozen_time() -> Iterator[None]:
+    """What libraries that freeze time do to the module `time`, and to nothing else."""
+    with (
+        mock.patch.object(time, "time", lambda: 1_772_366_400.0),
+        mock.patch.object(time, "time_ns", lambda: 1_772_366_400 * 10**9),
+        mock.patch.object(time, "monotonic", lambda: 1_772_366_400.0),
+        mock.patch.object(time, "perf_counter", lambda: 1_772_366_400.0),
+    ):
+        yield
+
+
 def test_nasty_calls_in_a_frozen_time_are_counted_and_limited(
     provider: MockProvider, any_store: Store
 ) -> None:
     provider.on(DEMO, used(90))
     policy = Policy((Budget("calls", "calls", 1, "day"), Budget("tokens", "tokens", 10**6)))
     with held_by(provider, AnyGuard(policy, store=any_store)) as gate:
-        with freeze_time("2026-03-01 12:00:00"):
+        with frozen_time():
             ask(client(provider))
             with pytest.raises(BudgetExceeded):
                 ask(client(provider))
@@ -130,14 +144,11 @@ def test_nasty_calls_in_a_frozen_time_are_counted_and_limited(
 def test_nasty_who_waits_in_a_frozen_time_is_served_or_told_in_the_end(
     any_store: Store, settles: bool, depth: int
 ) -> None:
-    """Waits are on the real clock: a frozen one never comes to their end.
-
-    It only stands still for some: freezegun looks a few calls up whether a library asks.
-    """
+    """Waits are on the real clock: a frozen one never comes to their end."""
     settings = GuardSettings(max_wait_s=5.0 if settles else 0.2)
     held = AnyGuard(Policy((Budget("b", "tokens", 10),)), settings=settings, store=any_store)
     first = held.admit(call(tokens=10)).granted()
-    with freeze_time("2026-03-01 12:00:00"):
+    with frozen_time():
         waiting = InThread(lambda: _deep(depth, lambda: held.admit(call(tokens=10))))
         if settles:
             threading.Event().wait(0.1)

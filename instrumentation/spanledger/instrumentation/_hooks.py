@@ -83,5 +83,5 @@ def unwatch() -> None:
         report, funnel = reports.get(client.name), sys.modules.get(client.funnel)
         if report is not None and report.state == "active" and funnel is not None:
             _gate_of(client).ungate(client, funnel)
-            gates.closed(client.name)
+        gates.closed(client.name)
     reports.clear()
