@@ -116,10 +116,10 @@ def test_nasty_a_finaliser_that_settles_while_the_ledger_is_locked_neither_hangs
 def frozen_time() -> Iterator[None]:
     """What libraries that freeze time do to the module `time`, and to nothing else."""
     with (
-        mock.patch.object(time, "time", lambda: 1_772_366_400.0),
-        mock.patch.object(time, "time_ns", lambda: 1_772_366_400 * 10**9),
-        mock.patch.object(time, "monotonic", lambda: 1_772_366_400.0),
-        mock.patch.object(time, "perf_counter", lambda: 1_772_366_400.0),
+        mock.patch.object(time, "time", return_value=1_772_366_400.0),
+        mock.patch.object(time, "time_ns", return_value=1_772_366_400 * 10**9),
+        mock.patch.object(time, "monotonic", return_value=1_772_366_400.0),
+        mock.patch.object(time, "perf_counter", return_value=1_772_366_400.0),
     ):
         yield
 
