@@ -10,6 +10,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 _numbers = count()
 
