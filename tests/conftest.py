@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from opentelemetry import trace
 
 # How long an example takes says how busy the machine is, and nothing else.
 settings.register_profile("patient", deadline=None)
@@ -26,8 +27,18 @@ def _data_root() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def _the_tracer_provider_stays() -> Iterator[None]:
+    """A test that leaves one behind changes what the tests after it find."""
+    before = trace._TRACER_PROVIDER
+    yield
+    assert trace._TRACER_PROVIDER is before, "the test left a global tracer provider behind"
+
+
 @pytest.fixture(autouse=True)
-def _own_data_dir(_data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_data_dir(
+    _the_tracer_provider_stays: None, _data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By both names: many tests start agents without this process's settings."""
     folder = _data_root / str(next(_numbers))
     monkeypatch.setenv("SPANLEDGER_DATA_DIR", str(folder / "spanledger"))

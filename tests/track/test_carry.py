@@ -118,6 +118,19 @@ def test_threads_work_for_who_started_them(name: str, inside: Who) -> None:
     assert THREADS[name]() == inside
 
 
+def test_a_timer_is_handed_over_after_the_threading_instrumentation_came_and_went(
+    inside: Who,
+) -> None:
+    """It leaves the `start` of before in the class."""
+    ThreadingInstrumentor().instrument()
+    ThreadingInstrumentor().uninstrument()
+    _context_carry.install({})
+    try:
+        assert _in_timer() == inside
+    finally:
+        _context_carry.uninstall()
+
+
 @pytest.mark.usefixtures("_carrying")
 def test_an_executors_thread_works_for_each_task_owner_and_not_for_its_first(
     captured_spans: SpanCapture,

@@ -42,6 +42,9 @@ def install(environ: Mapping[str, str]) -> None:
     switched_off = {name.strip() for name in environ.get(_DISABLED_ENV, "").split(",")}
     _State.parents = not switched_off & {"*", "threading"}
     _wrapping.wrap(threading.Thread, "start", _start_thread)
+    # The threading instrumentation leaves a `start` of its own in `Timer`, also when it goes.
+    if "start" in vars(threading.Timer):
+        _wrapping.wrap(threading.Timer, "start", _start_thread)
     if not _State.active:
         _State.active = True
         for module, put_in in _MODULES.items():
