@@ -277,7 +277,7 @@ def test_a_new_budget_needs_metric_limit_and_window() -> None:
 
 
 def test_the_metric_of_a_budget_stays_what_it_is() -> None:
-    """3 dollars on a counter would be read as 3 billion tokens."""
+    """By `set`, where a slip would lift the limit: each metric has a counter of its own."""
     admin = _admin(MemoryStore())
     with pytest.raises(AdminError, match="counts cost, which can't be turned into tokens"):
         admin.set_budget("day", metric="tokens", limit=5)

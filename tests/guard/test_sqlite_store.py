@@ -278,6 +278,8 @@ CREATE TABLE crossings (
 CREATE TABLE rules (name TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE forced (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO counters VALUES ('a', '', 0, 92, 3, 2), ('b', '', 0, 5, 0, 0);
+INSERT INTO settlements VALUES
+    (1, 's', 1.0, 'settled', '[[["b","",0],"cost",100,3,[],null,0]]', '5', 0);
 INSERT INTO crossings VALUES
     ('a', '', 0, 80, 'tokens', 85, 1.0, 0.0, 1.0), ('a', '', 0, 90, 'tokens', 92, 2.0, 0.0, 2.0);
 INSERT INTO reservations VALUES
@@ -294,15 +296,16 @@ def test_a_file_of_the_first_version_goes_on_with_its_sums_and_what_it_has_told(
     connection.close()
     store, told = SqliteStore(path), list[Crossing]()
     store.on_crossed(told.append)
-    assert store.read(A) == Counter(spent=92, reserved=3, told=90)
-    assert store.read(B) == Counter(spent=5)
+    a, b = A._replace(metric="tokens"), B._replace(metric="cost")
+    assert store.read(a) == Counter(spent=92, reserved=3, told=90)
+    assert store.read(b) == Counter(spent=5)
     assert store.settle("open", lambda _: 4)
-    assert told == [Crossing(A, "tokens", 95, 96)]
+    assert told == [Crossing(a, "tokens", 95, 96)]
     store.close()
     again = SqliteStore(path)
-    assert again.read(A) == Counter(spent=96, told=95)
-    assert again.trip(_demand(50)._replace(trip=True), 7)
-    assert again.read(A).tripped == Trip(7, 10, 96, 0, 50)
+    assert again.read(a) == Counter(spent=96, told=95)
+    assert again.trip(_demand(50, a)._replace(trip=True), 7)
+    assert again.read(a).tripped == Trip(7, 10, 96, 0, 50)
     again.close()
 
 

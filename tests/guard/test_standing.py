@@ -28,12 +28,15 @@ def test_what_is_left_of_a_rate_is_what_the_ledger_still_admits(
     """To the last call: `remaining` more fit, and one more does not."""
     rate = RateLimit("r", "calls", 300, per)
     start, before, part = rate.bucket(now)
-    counters = {Key("r", "", before): Counter(*earlier), Key("r", "", start): Counter(*present)}
+    counters = {
+        Key("r", "", before, "calls"): Counter(*earlier),
+        Key("r", "", start, "calls"): Counter(*present),
+    }
     (use,) = rate_uses(rate, counters.items(), now) or (CounterUse("", 0, 0, 300),)
     ledger = Ledger(counters)
 
     def fits(amount: int) -> bool:
-        key, old = Key("r", "", start), Key("r", "", before)
+        key, old = Key("r", "", start, "calls"), Key("r", "", before, "calls")
         return ledger.shortage([Demand(key, "calls", 300, amount, (), old, part)]) is None
 
     assert use.remaining == 0 or fits(use.remaining)
@@ -41,14 +44,15 @@ def test_what_is_left_of_a_rate_is_what_the_ledger_still_admits(
 
 
 def test_a_budget_shows_the_present_window_only_and_its_end_in_its_zone() -> None:
-    """Berlin's 16 January begins an hour before that of UTC."""
+    """Berlin's 16 January begins an hour before that of UTC. What it once counted is not shown."""
     zone = ZoneInfo("Europe/Berlin")
     budget = Budget("b", "calls", 10, "day", "user", zone)
     start = int(datetime(2026, 1, 15, tzinfo=zone).timestamp())
     counters = [
-        (Key("b", "ada", start), Counter(3, 1)),
-        (Key("b", "bob", start), Counter(9, 0)),
-        (Key("b", "ada", start - 86_400), Counter(10, 0)),
+        (Key("b", "ada", start, "calls"), Counter(3, 1)),
+        (Key("b", "bob", start, "calls"), Counter(9, 0)),
+        (Key("b", "ada", start - 86_400, "calls"), Counter(10, 0)),
+        (Key("b", "eve", start, "tokens"), Counter(10, 0)),
     ]
     bob, ada = budget_uses(budget, counters, NOON_S)
     assert (bob.value, bob.spent, ada.value, ada.remaining) == ("bob", 9, "ada", 6)
@@ -58,14 +62,14 @@ def test_a_budget_shows_the_present_window_only_and_its_end_in_its_zone() -> Non
 def test_calls_at_once_are_those_that_run() -> None:
     """Concurrency has no window: what is reserved is what runs."""
     rate = RateLimit("c", "concurrency", 8, scope="agent")
-    (use,) = rate_uses(rate, [(Key("c", "a", 0), Counter(0, 3))], NOON_S)
+    (use,) = rate_uses(rate, [(Key("c", "a", 0, "concurrency"), Counter(0, 3))], NOON_S)
     assert (use.value, use.spent, use.reserved, use.remaining) == ("a", 0, 3, 5)
 
 
 def test_what_has_left_the_sliding_window_is_not_shown() -> None:
     """Two minutes later nothing of it counts."""
     rate = RateLimit("r", "calls", 5, "minute", "user")
-    counters = [(Key("r", "ada", int(NOON_S)), Counter(5, 0))]
+    counters = [(Key("r", "ada", int(NOON_S), "calls"), Counter(5, 0))]
     assert rate_uses(rate, counters, NOON_S)[0].remaining == 0
     assert rate_uses(rate, counters, NOON_S + 120) == ()
 

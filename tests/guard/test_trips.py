@@ -135,7 +135,7 @@ def test_a_reset_lets_calls_through_again_and_a_higher_limit_does_not(store: Sto
 
 def _key(asked: Guard, agent: str = "planner") -> Key:
     (state,) = asked.state(call(agent))
-    return Key("tokens", agent, state.window_start)
+    return Key("tokens", agent, state.window_start, "tokens")
 
 
 def test_taking_the_option_back_lets_calls_through_until_it_is_set_again(store: Store) -> None:

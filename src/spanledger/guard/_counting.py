@@ -129,7 +129,7 @@ class Counting(Generic[R]):
 def _refuse_other_metric(
     said: str, before: Budget | RateLimit | None, given: Mapping[str, object]
 ) -> None:
-    # Its counters hold amounts of the old metric: 3 dollars would be read as 3 billion tokens.
+    # It would begin at 0, and what it has counted would limit nothing.
     if before is not None and given.get("metric", before.metric) != before.metric:
         raise AdminError(
             f"{said} counts {before.metric}, which can't be turned into {given['metric']}; "

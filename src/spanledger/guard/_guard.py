@@ -343,7 +343,7 @@ class Guard:
                 budget,
                 value,
                 *bounds(now, budget.window, budget.zone),
-                *self._read(Key(budget.name, value, self._plan.window_start(budget, now))),
+                *self._read(self._plan.key(budget, value, now)),
             )
             for budget in self.policy.budgets
             for value in budget.values(call)

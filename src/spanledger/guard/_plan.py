@@ -67,10 +67,9 @@ class Plan:
         for budget, limit, marks in self._plain_budgets if plain else self._budgets:
             if not plain and not concerns(budget, call):
                 continue
-            start = self.window_start(budget, now)
             amount = self._amount(call, budget.metric)
             for value in budget.values(call):
-                key = Key(budget.name, value, start)
+                key = self.key(budget, value, now)
                 asked = Demand(key, budget.metric, limit, amount, marks, None, 0, budget.trip)
                 demands.append(asked)
         for rate in self._rates:
@@ -83,10 +82,14 @@ class Plan:
         if rate.per is not None:
             self._sweep_buckets(rate, earlier, now)
         for value in rate.values(call):
-            before = Key(rate.name, value, earlier) if rate.per is not None else None
+            before = Key(rate.name, value, earlier, rate.metric) if rate.per is not None else None
             amount = self._amount(call, rate.metric)
-            key = Key(rate.name, value, start)
+            key = Key(rate.name, value, start, rate.metric)
             demands.append(Demand(key, rate.metric, rate.limit, amount, (), before, part))
+
+    def key(self, budget: Budget, value: str, now: float) -> Key:
+        """The counter of a budget for one value, in the present window."""
+        return Key(budget.name, value, self.window_start(budget, now), budget.metric)
 
     def window_start(self, budget: Budget, now: float) -> int:
         """Start of the present window: computed once and kept until it ends."""

@@ -28,16 +28,22 @@ OVERFLOW = "(overflow)"
 #: The mark of the crossing that says that a counter tripped; the marks of rules are above it.
 TRIPPED = -1
 
-Group = tuple[str, int]
-"""All counters of a rule in one window: its name, and the start of the window."""
+Group = tuple[str, int, str]
+"""All counters of a rule in one window: its name, the start of the window, the metric."""
 
 
 class Key(NamedTuple):
-    """One counter: a rule, whom it counts, and the start of the window (epoch seconds)."""
+    """One counter: a rule, whom it counts, the start of the window (epoch seconds), and what."""
 
     rule: str
     value: str
     window_start: int
+    metric: str = ""
+    """A rule that is told to count another metric begins anew: tokens are not taken for USD."""
+
+
+def _group(key: Key) -> Group:
+    return key.rule, key.window_start, key.metric
 
 
 class Demand(NamedTuple):
@@ -266,7 +272,7 @@ class Ledger:
 
     def place(self, key: Key) -> Key:
         """The counter for `key`: its own, or the one that is shared for want of room."""
-        if key in self.counters or (key.rule, key.window_start) not in self.full:
+        if key in self.counters or _group(key) not in self.full:
             return key
         return key._replace(value=OVERFLOW)
 
@@ -300,7 +306,7 @@ class Ledger:
         counter = self.counters.get(key)
         if counter is None:
             counter = self.counters[key] = Counter()
-            group = key.rule, key.window_start
+            group = _group(key)
             size = self._sizes[group] = self._sizes.get(group, 0) + 1
             if size >= self.most_values:
                 self.full.add(group)
@@ -309,14 +315,14 @@ class Ledger:
     def _drop(self, keys: Iterable[Key]) -> None:
         for key in keys:
             del self.counters[key]
-            group = key.rule, key.window_start
+            group = _group(key)
             left = self._sizes.pop(group, 0) - 1
             if left > 0:
                 self._sizes[group] = left
         # As long as somebody is counted in the overflow, nobody gets a counter (and a limit) anew.
         self.full = {
-            (rule, start)
-            for rule, start in self.full
-            if Key(rule, OVERFLOW, start) in self.counters
-            or self._sizes.get((rule, start), 0) >= self.most_values
+            group
+            for group in self.full
+            if Key(group[0], OVERFLOW, *group[1:]) in self.counters
+            or self._sizes.get(group, 0) >= self.most_values
         }

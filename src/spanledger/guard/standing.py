@@ -67,7 +67,7 @@ def budget_uses(
             _tripped_at(budget, counter),
         )
         for key, counter in counters
-        if key.window_start == start
+        if key.window_start == start and key.metric == budget.metric
     )
 
 
@@ -80,7 +80,11 @@ def rate_uses(
 ) -> tuple[CounterUse, ...]:
     """The counters of a rate limit; what has left its sliding window is left out."""
     start, earlier, part = rate.bucket(now)
-    found = {(key.value, key.window_start): counter for key, counter in counters}
+    found = {
+        (key.value, key.window_start): counter
+        for key, counter in counters
+        if key.metric == rate.metric
+    }
     values = {value for value, begin in found if begin in {start, earlier}}
     uses = (_rate_use(rate, value, found, (start, earlier, part)) for value in values)
     return _sorted(use for use in uses if use.spent or use.reserved)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from spanledger.guard.ledger import Demand, Key
 
@@ -32,17 +33,23 @@ def load(text: str) -> tuple[Demand, ...]:
     """The inverse of `dump`."""
     return tuple(
         Demand(
-            Key(*key),
+            _key(key, metric),
             metric,
             limit,
             amount,
             tuple(marks),
-            Key(*before) if before else None,
+            _key(before, metric) if before else None,
             ppm,
             *trip,
         )
         for key, metric, limit, amount, marks, before, ppm, *trip in json.loads(text)
     )
+
+
+def _key(parts: Sequence[Any], metric: str) -> Key:
+    # Until format 3 a counter's key did not say what it counts.
+    rule, value, start, *counted = parts
+    return Key(rule, value, start, *(counted or [metric]))
 
 
 def storable(demands: Sequence[Demand]) -> tuple[Sequence[Demand], str]:
@@ -60,7 +67,7 @@ def storable(demands: Sequence[Demand]) -> tuple[Sequence[Demand], str]:
 
 def storable_key(key: Key) -> Key:
     """Half a surrogate pair, which a user's id may hold, has no UTF-8: it is written out."""
-    return Key(_utf8(key.rule), _utf8(key.value), key.window_start)
+    return key._replace(rule=_utf8(key.rule), value=_utf8(key.value))
 
 
 def _utf8(text: str) -> str:

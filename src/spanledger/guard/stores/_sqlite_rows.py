@@ -59,8 +59,8 @@ def read_counters(connection: sqlite3.Connection, keys: Iterable[Key]) -> dict[K
 
 
 def _counter(row: Sequence[Any]) -> tuple[Key, Counter]:
-    rule, value, start, spent, reserved, told, tripped = row
-    return Key(rule, value, start), Counter(spent, reserved, told, read_trip(tripped))
+    *key, spent, reserved, told, tripped = row
+    return Key(*key), Counter(spent, reserved, told, read_trip(tripped))
 
 
 def save_counters(connection: LedgerConnection, counters: Mapping[Key, Counter]) -> None:
@@ -80,7 +80,8 @@ def save_counters(connection: LedgerConnection, counters: Mapping[Key, Counter])
 def save_trips(connection: sqlite3.Connection, counters: Mapping[Key, Counter]) -> None:
     """Write whether counters are tripped, which exist."""
     connection.executemany(
-        "UPDATE counters SET tripped = ? WHERE rule = ? AND value = ? AND window_start = ?",
+        "UPDATE counters SET tripped = ? "
+        "WHERE rule = ? AND value = ? AND window_start = ? AND metric = ?",
         [(write_trip(counter.tripped), *key) for key, counter in counters.items()],
     )
 
@@ -88,16 +89,16 @@ def save_trips(connection: sqlite3.Connection, counters: Mapping[Key, Counter]) 
 @lru_cache(maxsize=_MOST_KEYS)
 def _select_counters(number: int) -> str:
     return (
-        "SELECT rule, value, window_start, spent, reserved, told, tripped FROM counters "  # noqa: S608 - marks only
-        f"WHERE (rule, value, window_start) IN (VALUES {_tuples('(?,?,?)', number)})"
+        "SELECT rule, value, window_start, metric, spent, reserved, told, tripped FROM counters "  # noqa: S608 - marks only
+        f"WHERE (rule, value, window_start, metric) IN (VALUES {_tuples('(?,?,?,?)', number)})"
     )
 
 
 @lru_cache(maxsize=_MOST_KEYS)
 def _upsert_counters(number: int) -> str:
     return (
-        "INSERT INTO counters (rule, value, window_start, spent, reserved, told) "  # noqa: S608 - marks only
-        f"VALUES {_tuples('(?,?,?,?,?,?)', number)} "
+        "INSERT INTO counters (rule, value, window_start, metric, spent, reserved, told) "  # noqa: S608 - marks only
+        f"VALUES {_tuples('(?,?,?,?,?,?,?)', number)} "
         "ON CONFLICT DO UPDATE SET "
         "spent = excluded.spent, reserved = excluded.reserved, told = excluded.told"
     )
@@ -227,7 +228,7 @@ def insert_crossing(
 ) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO crossings VALUES (?,?,?,?,?,?,?,?,NULL)",
-        (*crossing.key, crossing.mark, crossing.metric, crossing.spent, at, claimed_until),
+        (*crossing.key, crossing.mark, crossing.spent, at, claimed_until),
     )
 
 
@@ -236,17 +237,17 @@ def claim_crossings(
 ) -> list[Crossing]:
     """Crossings that nobody was told of and nobody is telling; they are the caller's `until`."""
     rows = connection.execute(
-        "SELECT rule, value, window_start, mark, metric, spent FROM crossings "
+        "SELECT rule, value, window_start, metric, mark, spent FROM crossings "
         "WHERE delivered_at IS NULL AND claimed_until <= ? "
-        "ORDER BY at, rule, value, window_start, mark LIMIT ?",
+        "ORDER BY at, rule, value, window_start, metric, mark LIMIT ?",
         (now, most),
     ).fetchall()
     connection.executemany(
         "UPDATE crossings SET claimed_until = ? "
-        "WHERE rule = ? AND value = ? AND window_start = ? AND mark = ?",
-        [(until, *row[:4]) for row in rows],
+        "WHERE rule = ? AND value = ? AND window_start = ? AND metric = ? AND mark = ?",
+        [(until, *row[:5]) for row in rows],
     )
-    return [Crossing(Key(*row[:3]), row[4], row[3], row[5]) for row in rows]
+    return [Crossing(Key(*row[:4]), row[3], row[4], row[5]) for row in rows]
 
 
 def mark_delivered(
@@ -254,14 +255,15 @@ def mark_delivered(
 ) -> None:
     connection.executemany(
         "UPDATE crossings SET delivered_at = ? "
-        "WHERE rule = ? AND value = ? AND window_start = ? AND mark = ?",
+        "WHERE rule = ? AND value = ? AND window_start = ? AND metric = ? AND mark = ?",
         [(at, *crossing.key, crossing.mark) for crossing in crossings],
     )
 
 
 def forget_crossings(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
     connection.executemany(
-        "DELETE FROM crossings WHERE rule = ? AND value = ? AND window_start = ?", keys
+        "DELETE FROM crossings WHERE rule = ? AND value = ? AND window_start = ? AND metric = ?",
+        keys,
     )
 
 
@@ -270,7 +272,7 @@ def forget_crossings(connection: sqlite3.Connection, keys: Iterable[Key]) -> Non
 
 def all_counters(connection: sqlite3.Connection, rule: str | None) -> list[tuple[Key, Counter]]:
     rows = connection.execute(
-        "SELECT rule, value, window_start, spent, reserved, told, tripped FROM counters "
+        "SELECT rule, value, window_start, metric, spent, reserved, told, tripped FROM counters "
         "WHERE ?1 IS NULL OR rule = ?1",
         (rule,),
     )
@@ -279,8 +281,8 @@ def all_counters(connection: sqlite3.Connection, rule: str | None) -> list[tuple
 
 def old_keys(connection: sqlite3.Connection, rule: str, before: int, most: int) -> list[Key]:
     rows = connection.execute(
-        "SELECT rule, value, window_start FROM counters WHERE rule = ? AND window_start < ? "
-        "AND reserved = 0 LIMIT ?",
+        "SELECT rule, value, window_start, metric FROM counters "
+        "WHERE rule = ? AND window_start < ? AND reserved = 0 LIMIT ?",
         (rule, before, most),
     )
     return [Key(*row) for row in rows]
@@ -296,7 +298,8 @@ def delete_counters(connection: LedgerConnection, keys: Sequence[Key]) -> None:
     """Drop counters, their crossings, and tombstones that refer to them."""
     connection.remembered.update(dict.fromkeys(keys))
     connection.executemany(
-        "DELETE FROM counters WHERE rule = ? AND value = ? AND window_start = ?", keys
+        "DELETE FROM counters WHERE rule = ? AND value = ? AND window_start = ? AND metric = ?",
+        keys,
     )
     forget_crossings(connection, keys)
     gone = set(keys)

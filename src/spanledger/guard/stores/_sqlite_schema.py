@@ -3,14 +3,15 @@
 #: "SPLG": says that a file is a ledger of ours, whatever its name.
 APPLICATION_ID = 0x53504C47
 #: Raised by every change of the tables; a file with a higher one is refused.
-VERSION = 3
+VERSION = 4
 
 TABLES = """
 CREATE TABLE counters (
     rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
+    metric TEXT NOT NULL,
     spent INTEGER NOT NULL, reserved INTEGER NOT NULL, told INTEGER NOT NULL,
     tripped TEXT,
-    PRIMARY KEY (rule, value, window_start)
+    PRIMARY KEY (rule, value, window_start, metric)
 ) WITHOUT ROWID;
 CREATE INDEX counters_by_window ON counters (rule, window_start);
 
@@ -33,10 +34,10 @@ CREATE TABLE settlements (
 
 -- Marks that were crossed, and whether somebody was told.
 CREATE TABLE crossings (
-    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL, mark INTEGER NOT NULL,
-    metric TEXT NOT NULL, spent INTEGER NOT NULL, at REAL NOT NULL,
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
+    metric TEXT NOT NULL, mark INTEGER NOT NULL, spent INTEGER NOT NULL, at REAL NOT NULL,
     claimed_until REAL NOT NULL, delivered_at REAL,
-    PRIMARY KEY (rule, value, window_start, mark)
+    PRIMARY KEY (rule, value, window_start, metric, mark)
 ) WITHOUT ROWID;
 
 CREATE TABLE rules (name TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
@@ -55,4 +56,46 @@ UPDATE counters SET told = coalesce((
 ), 0);
 """,
     3: "ALTER TABLE counters ADD COLUMN tripped TEXT",
+    # A counter says what it counts. Its last demand knows; open ones come first.
+    4: """
+ALTER TABLE counters RENAME TO old_counters;
+ALTER TABLE crossings RENAME TO old_crossings;
+DROP INDEX counters_by_window;
+CREATE TABLE counters (
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    spent INTEGER NOT NULL, reserved INTEGER NOT NULL, told INTEGER NOT NULL,
+    tripped TEXT,
+    PRIMARY KEY (rule, value, window_start, metric)
+) WITHOUT ROWID;
+CREATE INDEX counters_by_window ON counters (rule, window_start);
+CREATE TABLE crossings (
+    rule TEXT NOT NULL, value TEXT NOT NULL, window_start INTEGER NOT NULL,
+    metric TEXT NOT NULL, mark INTEGER NOT NULL, spent INTEGER NOT NULL, at REAL NOT NULL,
+    claimed_until REAL NOT NULL, delivered_at REAL,
+    PRIMARY KEY (rule, value, window_start, metric, mark)
+) WITHOUT ROWID;
+INSERT INTO crossings
+SELECT rule, value, window_start, metric, mark, spent, at, claimed_until, delivered_at
+FROM old_crossings;
+CREATE TEMP TABLE counted AS
+SELECT json_extract(d.value, '$[0]') AS key, json_extract(d.value, '$[1]') AS metric, at
+FROM (
+    SELECT demands, 9e99 AS at FROM reservations
+    UNION ALL SELECT demands, at FROM swept
+    UNION ALL SELECT demands, at FROM settlements
+) AS held, json_each(held.demands) AS d;
+INSERT INTO counters
+SELECT rule, value, window_start, coalesce(
+    (SELECT metric FROM counted WHERE key = json_array(o.rule, o.value, o.window_start)
+     ORDER BY at DESC LIMIT 1),
+    (SELECT metric FROM crossings AS c WHERE c.rule = o.rule AND c.value = o.value
+     AND c.window_start = o.window_start LIMIT 1),
+    ''
+), spent, reserved, told, tripped
+FROM old_counters AS o;
+DROP TABLE counted;
+DROP TABLE old_counters;
+DROP TABLE old_crossings;
+""",
 }

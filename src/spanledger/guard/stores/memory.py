@@ -282,7 +282,7 @@ class MemoryStore:
         full = self._ledger.full
         if full <= self._said:
             return []
-        rules = sorted({rule for rule, _start in full - self._said})
+        rules = sorted({group[0] for group in full - self._said})
         self._said = set(full)
         return rules
 
