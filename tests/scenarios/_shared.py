@@ -13,6 +13,7 @@ from spanledger.guard import Guard, Policy, Store
 from spanledger.guard.events import GuardEvent
 from spanledger.instrumentation import install, uninstall
 from spanledger.testing.providers import MockProvider, Reply, UsageSpec
+from spanledger.testing.spans import capture_spans
 from tests.gate._gate import Gate, gated
 
 #: Its input is free, so that what a call may cost is its output limit and nothing else.
@@ -75,12 +76,14 @@ def held_by(provider: MockProvider, held: Guard) -> Iterator[Gate]:
 @contextmanager
 def installed(environ: dict[str, str]) -> Iterator[Guard]:
     """Spanledger in this process, configured by nothing but these variables."""
-    made = install(environ={"SPANLEDGER_EXPORT": "off", **environ})
-    assert made is not None
-    try:
-        yield guard.current()
-    finally:
-        uninstall()
+    # With a provider of the test's own: one that is made for want of any would stay.
+    with capture_spans(as_global=True):
+        made = install(environ={"SPANLEDGER_EXPORT": "off", **environ})
+        assert made is not None
+        try:
+            yield guard.current()
+        finally:
+            uninstall()
 
 
 def books(store: Store | None = None) -> dict[tuple[str, str], tuple[int, int]]:
