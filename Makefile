@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# A file's tests stay together: they share servers. The order is tests/conftest.py's.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo collector e2e compose-config env test test-slow coverage lint format typecheck bench bench-micro prices docs wheel clean
@@ -15,7 +17,7 @@ $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade
 	$(BIN)/python -m pip install --disable-pip-version-check --upgrade --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,openai,anthropic,groq,google,bedrock,mistralai,cohere,ollama,pii]' --group dev
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[local,redis,mcp,openai,anthropic,groq,google,bedrock,mistralai,cohere,ollama,pii]' --group dev
 	@touch $@
 
 install: $(INSTALLED) ## Make the virtual environment with everything in it
@@ -23,8 +25,8 @@ install: $(INSTALLED) ## Make the virtual environment with everything in it
 demo: $(INSTALLED) ## Run an agent against a mock provider, then show its report and its trace
 	$(BIN)/spanledger demo
 
-test: $(INSTALLED) ## Run all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+test: $(INSTALLED) ## Run all tests but the slow ones, on up to four cores
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED) ## Run the long ones: kill loops, soaks, mutants
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)

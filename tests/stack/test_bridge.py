@@ -145,7 +145,7 @@ def test_a_million_rows_are_streamed(client: Any) -> None:
     [
         ("JSONEachRow", b'{"a": 9, "b": "z"}\n', None),
         ("RowBinary", b"\x09\x00\x00\x00\x01z", None),
-        ("CSV", gzip.compress(b'9,"z"\n'), "gzip"),
+        ("CSV", gzip.compress(b'9,"z"\n', mtime=0), "gzip"),
         ("CSV", lz4.frame.compress(b"9,") + lz4.frame.compress(b"z\n"), "lz4"),
         ("TabSeparated", b"9\tz\n", None),
     ],
