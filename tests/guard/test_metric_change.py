@@ -33,14 +33,14 @@ def test_tokens_are_never_read_as_money_nor_as_calls(
     other = replace(DAY, metric=metric, limit=1_000)
     (state,) = guard(other, store=store).state(call())
     assert (state.spent, state.reserved) == (0, 0)
-    assert _reason(store, other) == "ok"
+    assert _reason(store, other) == "allowed"
 
 
 def test_going_back_finds_what_was_spent(make: Callable[[], Store]) -> None:
     """A limit does not open by being changed and changed back."""
     store = make()
     _spend(guard(DAY, store=store), 1_000)
-    assert _reason(store, replace(DAY, metric="calls", limit=5)) == "ok"
+    assert _reason(store, replace(DAY, metric="calls", limit=5)) == "allowed"
     assert _reason(store, DAY) == "budget_exhausted"
 
 
@@ -48,12 +48,12 @@ def test_a_reset_takes_what_was_counted_in_every_metric(make: Callable[[], Store
     store = make()
     _spend(guard(DAY, store=store), 1_000)
     assert store.reset("day") == 1
-    assert _reason(store, DAY) == "ok"
+    assert _reason(store, DAY) == "allowed"
 
 
 def test_a_rate_counts_its_metric_alone(make: Callable[[], Store]) -> None:
     store = make()
     rate = RateLimit("often", "tokens", 100, "minute")
     _spend(guard(rate, store=store), 90)
-    assert _reason(store, replace(rate, metric="calls", limit=90)) == "ok"
-    assert _reason(store, rate, tokens=20) != "ok"
+    assert _reason(store, replace(rate, metric="calls", limit=90)) == "allowed"
+    assert _reason(store, rate, tokens=20) != "allowed"

@@ -24,7 +24,7 @@ from tests.guard._ledger_machine import LEASE_S, LedgerMachine
 from tests.guard._store_programs import TIMED_PROGRAMS, Runner, Step, assert_journal_sums_up
 from tests.guard._wait import InThread, until
 
-A, B = Key("a", "", 0), Key("b", "", 0)
+A, B = Key("a", "", 0, "tokens"), Key("b", "", 0, "tokens")
 LONG_S = 30.0
 
 
@@ -296,7 +296,7 @@ def test_a_file_of_the_first_version_goes_on_with_its_sums_and_what_it_has_told(
     connection.close()
     store, told = SqliteStore(path), list[Crossing]()
     store.on_crossed(told.append)
-    a, b = A._replace(metric="tokens"), B._replace(metric="cost")
+    a, b = A, B._replace(metric="cost")
     assert store.read(a) == Counter(spent=92, reserved=3, told=90)
     assert store.read(b) == Counter(spent=5)
     assert store.settle("open", lambda _: 4)

@@ -7,7 +7,7 @@ local found = redis.call(
 local kept = 0
 for _, counter in ipairs(found) do
   local key = counter_key(counter)
-  local start = tonumber(string.match(counter, ',(-?%d+)%]$'))
+  local start = tonumber(string.match(counter, ',(-?%d+),"[^"]*"%]$'))
   if start < tonumber(ARGV[4]) and (tonumber(redis.call('HGET', key, 'holds')) or 0) <= 0 then
     redis.call('DEL', key)
     redis.call('ZREM', index, counter)
