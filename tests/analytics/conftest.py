@@ -1,8 +1,35 @@
-"""The engines and databases of the storage tests."""
+"""The engines and databases of the storage tests, and one history for all that only read."""
 
+from collections.abc import Iterator
+
+import pytest
+
+from spanledger.warehouse import Warehouse, connect, migrate
+from tests.analytics._history import History, fill
 from tests.warehouse.conftest import (  # noqa: F401 - fixtures are found by their names here
     embedded_url,
+    engine_url,
+    migrated,
     server,
     warehouse,
     warehouse_url,
+    with_database,
 )
+
+
+@pytest.fixture(scope="session", params=["server-25.8", "embedded"])
+def readable(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """A database of its own on each engine, for the whole session."""
+    if request.param == "embedded":
+        url = with_database(request.getfixturevalue("embedded_url"), "readable")
+    else:
+        url = request.getfixturevalue("server").url("readable")
+    with connect(url) as found:
+        migrate(found)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def known(readable: Warehouse) -> History:
+    """Four weeks; tests only read it."""
+    return fill(readable)

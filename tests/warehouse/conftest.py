@@ -1,4 +1,4 @@
-"""Engines and databases for the storage tests: one server a session, one database a test."""
+"""Engines and databases for the storage tests: one server and one database a session."""
 
 import itertools
 from collections.abc import Iterator
@@ -51,24 +51,67 @@ def embedded_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=["server-25.8", "embedded"])
-def warehouse_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """Address of each engine in turn."""
+    if request.param == "embedded":
+        return str(request.getfixturevalue("embedded_url"))
+    server: ClickHouseServer = request.getfixturevalue("server")
+    return server.url("default")
+
+
+@pytest.fixture
+def warehouse_url(engine_url: str) -> Iterator[str]:
     """Address of a database that does not exist yet, on each engine in turn."""
     database = f"test_{next(_numbers)}"
-    if request.param == "embedded":
-        url = with_database(request.getfixturevalue("embedded_url"), database)
-    else:
-        url = request.getfixturevalue("server").url(database)
+    url = with_database(engine_url, database)
     yield url
     with connect(url) as warehouse:
         warehouse.command(f"DROP DATABASE IF EXISTS {database}", use_database=False)
 
 
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
-    """A migrated database, on each engine in turn."""
+def fresh_warehouse(warehouse_url: str) -> Iterator[Warehouse]:
+    """A migrated database of the test's own, whose schema it may change."""
     with connect(warehouse_url) as warehouse:
         migrate(warehouse)
         yield warehouse
+
+
+@pytest.fixture(scope="session")
+def migrated() -> set[str]:
+    """Addresses of the databases that tests share, one an engine: to migrate one takes seconds."""
+    return set()
+
+
+@pytest.fixture
+def warehouse(engine_url: str, migrated: set[str]) -> Iterator[Warehouse]:
+    """A migrated database without rows, on each engine in turn."""
+    url = with_database(engine_url, "test")
+    with connect(url) as warehouse:
+        if url not in migrated:
+            migrate(warehouse)
+            _build_only_when_told(warehouse)
+            migrated.add(url)
+        yield warehouse
+        _empty(warehouse)
+
+
+def _build_only_when_told(warehouse: Warehouse) -> None:
+    """No roll-up is built behind a test's back."""
+    views = warehouse.query(
+        "SELECT view FROM system.view_refreshes WHERE database = currentDatabase()"
+    )
+    for row in views:
+        warehouse.command(f"ALTER TABLE {row['view']} MODIFY REFRESH EVERY 1 YEAR APPEND")
+
+
+def _empty(warehouse: Warehouse) -> None:
+    filled = warehouse.query(
+        "SELECT DISTINCT table FROM system.parts WHERE active AND rows > 0 "
+        "AND database = currentDatabase() AND table != 'schema_migrations'"
+    )
+    for row in filled:
+        warehouse.command(f"TRUNCATE TABLE {row['table']}")
 
 
 def with_database(url: str, database: str) -> str:

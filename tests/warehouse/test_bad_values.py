@@ -1,14 +1,16 @@
 """One bad span never takes its batch with it, and is never counted as nothing."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spanledger import semconv
-from spanledger.warehouse import Warehouse
+from spanledger.warehouse import Warehouse, available
+from spanledger.warehouse._reader import views_of
 from tests.warehouse._rows import TRACE_ID, Span, call, insert_spans
 
 pytestmark = pytest.mark.storage
@@ -83,6 +85,33 @@ def test_a_span_of_any_time_is_stored_at_its_time(warehouse: Warehouse) -> None:
     insert_spans(warehouse, [replace(call(at.year), at=at) for at in times])
     rows = warehouse.query("SELECT toUnixTimestamp64Micro(ts) AS us FROM calls ORDER BY us")
     assert [row["us"] for row in rows] == [int(at.timestamp()) * 1_000_000 for at in times]
+
+
+FOREIGN = {semconv.PROVIDER_NAME: "openai", semconv.REQUEST_MODEL: "gpt-4o"}
+KINDS = [
+    call().attributes,
+    {semconv.OPERATION_NAME: "chat", **FOREIGN, semconv.USAGE_INPUT_TOKENS: "9"},
+    {semconv.OPERATION_NAME: semconv.TOOL_OPERATION, semconv.TOOL_NAME: "search"},
+    {semconv.OPERATION_NAME: semconv.AGENT_OPERATION, "spanledger.session.status": "success"},
+]
+TIMES = [datetime(year, 6, 1, 12, tzinfo=UTC) for year in (1970, 2100, 2261)]
+DURATIONS_NS = [0, 1, 2**62, 2**63, 2**64 - 1]
+
+
+def test_absurd_times_and_durations_stop_no_insert_and_no_view(warehouse: Warehouse) -> None:
+    now = datetime.now(UTC)
+    times = [*TIMES, now - timedelta(days=1), now, now + timedelta(hours=30)]
+    spans = [
+        Span(at=at, duration_ns=duration, attributes=kind, status="Error")
+        for at, duration, kind in product(times, DURATIONS_NS, KINDS)
+    ]
+    insert_spans(warehouse, [replace(s, span_id=f"{n:016x}") for n, s in enumerate(spans, 1)])
+    each = len(times) * len(DURATIONS_NS)
+    assert count_of(warehouse) == 2 * each
+    for view in views_of(available()).readable:
+        warehouse.query(f"SELECT * FROM {view} LIMIT 1000")  # noqa: S608 - ours
+    (row,) = warehouse.query("SELECT count() AS n, max(failures) AS most FROM error_groups")
+    assert row == {"n": 1, "most": len(spans)}
 
 
 def test_an_unknown_status_is_stored(warehouse: Warehouse) -> None:

@@ -46,10 +46,11 @@ def test_every_column_of_a_call_is_read_from_its_span(warehouse: Warehouse) -> N
             semconv.USAGE_SOURCE: "provider",
             semconv.OPENAI_RESPONSE_SERVICE_TIER: "flex",
             semconv.ERROR_TYPE: "RateLimitError",
+            semconv.ERROR_ID: "00f067aa0ba902b7",
+            semconv.ERROR_FINGERPRINT: "fingerprint-1",
             semconv.STREAM_OUTCOME: "cut",
             semconv.RESPONSE_TIME_TO_FIRST_CHUNK: "0.25",
             semconv.RESPONSE_FINISH_REASONS: '["stop","length"]',
-            semconv.RESPONSE_ID: "msg_1",
             semconv.BILLING: "call",
         },
     )
@@ -74,23 +75,27 @@ def test_every_column_of_a_call_is_read_from_its_span(warehouse: Warehouse) -> N
         "call_id": "call-1",
         "attempt": 2,
         "billing": "call",
+        "scope": "",
         "input_tokens": 1000,
         "output_tokens": 200,
         "cache_read_tokens": 600,
         "cache_write_tokens": 300,
         "cache_write_1h_tokens": 100,
         "reasoning_tokens": 50,
+        "media_counts": [],
         "cost_usd": Decimal("12.345678901"),
         "cost_provenance": "provider",
         "price_version": "2026-03",
+        "previous_cost_usd": None,
         "usage_source": "provider",
         "service_tier": "flex",
         "status": "Error",
         "error_type": "RateLimitError",
+        "error_id": "00f067aa0ba902b7",
+        "error_fingerprint": "fingerprint-1",
         "stream_outcome": "cut",
         "time_to_first_chunk_us": 250_000,
         "finish_reasons": ["stop", "length"],
-        "response_id": "msg_1",
     }
 
 
@@ -126,7 +131,7 @@ def test_a_call_without_a_mark_of_ours_is_a_call(warehouse: Warehouse) -> None:
     assert (row["input_tokens"], row["cache_read_tokens"]) == (7, 0)
     assert (row["output_tokens"], row["reasoning_tokens"]) == (None, None)
     assert (row["cost_usd"], row["cost_provenance"]) == (None, "unpriced")
-    assert (row["usage_source"], row["billing"], row["attempt"]) == ("provider", "", 1)
+    assert (row["usage_source"], row["billing"], row["attempt"]) == ("missing", "", 1)
 
 
 def test_attempts_that_failed_are_calls_of_their_own(warehouse: Warehouse) -> None:
@@ -206,7 +211,7 @@ def test_the_columns_of_a_tool_call_are_read_from_its_span(warehouse: Warehouse)
         semconv.TOOL_NAME: "search",
         semconv.TOOL_TYPE: "function",
         semconv.TOOL_CALL_ID: "toolu_1",
-        semconv.TOOL_ARGUMENTS_HASH: "abc",
+        semconv.TOOL_ARGUMENTS_HASH: "00f067aa0ba902b7c0ffee00c0ffee00",
         semconv.ERROR_TYPE: "TimeoutError",
     }
     span = Span(name="execute_tool search", status="Error", attributes=attributes)
@@ -227,10 +232,11 @@ def test_the_columns_of_a_tool_call_are_read_from_its_span(warehouse: Warehouse)
         "user_id": "ada",
         "tool": "search",
         "tool_type": "function",
-        "tool_call_id": "toolu_1",
-        "arguments_hash": "abc",
+        "arguments_hash": "00f067aa0ba902b7",
         "status": "Error",
         "error_type": "TimeoutError",
+        "error_id": "",
+        "error_fingerprint": "",
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from spanledger.warehouse import Warehouse, applied, available, connect, migrate, plan
 from tests._engines import CLUSTER, ClickHouseServer
 from tests.warehouse._processes import migrate_at_once
-from tests.warehouse._rows import call, insert_spans
+from tests.warehouse._rows import SPAN_COLUMNS, Span, call, insert_spans
 
 pytestmark = pytest.mark.storage
 
@@ -30,13 +30,14 @@ def clustered(cluster_server: ClickHouseServer, cluster: str) -> Iterator[Wareho
 
 
 def test_every_table_is_replicated_and_recorded(clustered: Warehouse, cluster: str) -> None:
+    """But for results that each node builds for itself, every few minutes, and throws away."""
     engines = clustered.query(
         "SELECT name, engine FROM system.tables WHERE database = {db:String} "
-        "AND engine LIKE '%MergeTree'",
+        "AND engine LIKE '%MergeTree' AND NOT endsWith(name, '_builds')",
         db=clustered.database,
     )
     assert len(engines) > 10
-    assert all(row["engine"].startswith("Replicated") for row in engines)
+    assert [row["name"] for row in engines if not row["engine"].startswith("Replicated")] == []
     assert [record.number for record in applied(clustered)] == [m.number for m in available()]
     assert plan(clustered) == []
     assert migrate(clustered, cluster=cluster) == []
@@ -60,6 +61,34 @@ def test_calls_count_once_in_replicated_tables_too(clustered: Warehouse) -> None
     assert row == {"n": 100, "cost_usd": Decimal("0.000005050")}
     (landed,) = clustered.query("SELECT count() AS n FROM otel_traces")
     assert landed == {"n": 240}
+
+
+def test_spans_written_to_the_table_over_all_shards_are_typed_priced_and_rolled_up(
+    clustered: Warehouse,
+) -> None:
+    foreign = Span(
+        span_id="f" * 16,
+        attributes={
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.usage.input_tokens": "1000",
+            "gen_ai.usage.output_tokens": "0",
+        },
+    )
+    rows = [span.row() for span in (call(1, 5), foreign)]
+    for _ in range(2):
+        clustered.command("SYSTEM FLUSH DISTRIBUTED otel_traces_all")
+        clustered.insert("otel_traces_all", SPAN_COLUMNS, rows)
+    clustered.command("SYSTEM FLUSH DISTRIBUTED otel_traces_all")
+    for view in ("cost_hourly", "cost_daily", "sessions"):
+        (row,) = clustered.query(
+            f"SELECT sum(calls) AS n, sum(cost_usd) AS usd FROM {view}"  # noqa: S608 - ours
+        )
+        expected = (2, Decimal("0.002500005")) if view != "sessions" else (1, Decimal(5) / 10**9)
+        assert tuple(row.values()) == expected
+        clustered.command("SYSTEM REFRESH VIEW calls_hourly_mv")
+        clustered.command("SYSTEM WAIT VIEW calls_hourly_mv")
 
 
 def test_three_migrators_at_once_on_a_cluster_do_no_damage(

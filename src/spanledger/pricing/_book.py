@@ -133,7 +133,7 @@ class PriceBook:
             return _Found(None, since, until)
         owner, entry = match
         # A reseller's own tiers are unknown: those of the maker's list are not his.
-        context = _context(service_tier, batch=batch) if owner == provider_id else {}
+        context = context_of(service_tier, batch=batch) if owner == provider_id else {}
         return self._listed(owner, entry, at_s, context, (since, until))
 
     def _listed(
@@ -148,7 +148,7 @@ class PriceBook:
         whens = [when for when, _ in entry["prices"]] + [when for _, when, _ in variants]
         since, until = span_s(whens, at_s)
         since, until = max(since, bounds[0]), min(until, bounds[1])
-        units = {**_standard(entry["prices"], at_s), **_changes(variants, context, at_s)}
+        units = units_at(entry["prices"], variants, context, at_s)
         free = bool(entry.get("free"))
         if not units and not free:
             return _Found(None, since, until)
@@ -202,13 +202,23 @@ class PriceBook:
         return None
 
 
-def _context(service_tier: str | None, *, batch: bool) -> dict[str, str]:
+def context_of(service_tier: str | None, *, batch: bool) -> dict[str, str]:
     """What the price variants are chosen by; one word serves the tier and the speed."""
     tier = (service_tier or "").lower()
     context = {"service_tier": tier, "speed": tier} if tier else {}
     if batch or tier == "batch":
         context["processing"] = "batch"
     return context
+
+
+def units_at(
+    prices: Sequence[tuple[When, Units]],
+    variants: Sequence[tuple[Mapping[str, str], When, Units]],
+    context: Mapping[str, str],
+    at_s: float,
+) -> Units:
+    """The prices of a model's units at a time, for requests of a context."""
+    return {**_standard(prices, at_s), **_changes(variants, context, at_s)}
 
 
 def _standard(prices: Sequence[tuple[When, Units]], at_s: float) -> Units:

@@ -5,6 +5,15 @@ from datetime import date
 
 from spanledger.warehouse import Warehouse, applied, quote_name
 
+#: What refreshable views write to, the database builds out of the rest, whenever it likes.
+_TABLES = """
+SELECT name, engine, name IN (
+    SELECT extract(create_table_query, ' APPEND TO [^ ]+[.]`?([0-9A-Za-z_]+)') FROM system.tables
+    WHERE database = {database:String} AND engine = 'MaterializedView') AS derived
+FROM system.tables
+WHERE database = {database:String} AND engine LIKE '%MergeTree' AND name != 'schema_migrations'
+ORDER BY derived DESC, name
+"""
 COST_PER_DAY = """
 SELECT toDate(ts) AS day, count() AS calls,
     toInt64(sum(ifNull(cost_usd, 0)) * 1000000000) AS cost_nano_usd
@@ -18,6 +27,8 @@ class Table:
 
     name: str
     engine: str
+    derived: bool
+    """Whether its rows come and change by themselves, so that counting them proves nothing."""
 
     @property
     def final(self) -> str:
@@ -26,17 +37,16 @@ class Table:
 
 
 def tables(warehouse: Warehouse) -> list[Table]:
-    """The tables that keep rows, but for the record of migrations."""
-    rows = warehouse.query(
-        "SELECT name, engine FROM system.tables WHERE database = {database:String} "
-        "AND engine LIKE '%MergeTree' AND name != 'schema_migrations' ORDER BY name",
-        database=warehouse.database,
-    )
-    return [Table(row["name"], row["engine"]) for row in rows]
+    """The tables that keep rows, but for the record of migrations; roll-ups first.
+
+    Look-ups (in memory) are not among them: migrating fills those.
+    """
+    rows = warehouse.query(_TABLES, database=warehouse.database)
+    return [Table(row["name"], row["engine"], bool(row["derived"])) for row in rows]
 
 
 def count_rows(warehouse: Warehouse) -> dict[str, int]:
-    """Rows by table."""
+    """Rows by table, of those that only change when something is written."""
     return {
         table.name: int(
             warehouse.query(
@@ -44,6 +54,7 @@ def count_rows(warehouse: Warehouse) -> dict[str, int]:
             )[0]["n"]
         )
         for table in tables(warehouse)
+        if not table.derived
     }
 
 

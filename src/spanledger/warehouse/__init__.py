@@ -6,6 +6,7 @@
 """
 
 from spanledger.warehouse._migrator import (
+    allow_reader,
     applied,
     available,
     bootstrap,
@@ -14,7 +15,9 @@ from spanledger.warehouse._migrator import (
     require_migrated,
     target,
 )
+from spanledger.warehouse._reader import READER
 from spanledger.warehouse._render import Target, quote_name
+from spanledger.warehouse._retention import KEPT, retain
 from spanledger.warehouse._sql import read_sql
 from spanledger.warehouse._statement import insert_settings
 from spanledger.warehouse._url import DEFAULT_DATABASE, Address, parse_url
@@ -36,6 +39,8 @@ from spanledger.warehouse.migrations import Applied, Migration
 
 __all__ = [
     "DEFAULT_DATABASE",
+    "KEPT",
+    "READER",
     "URL_VARIABLE",
     "AccessDenied",
     "Address",
@@ -53,6 +58,7 @@ __all__ = [
     "Warehouse",
     "WarehouseError",
     "WarehouseUnreachable",
+    "allow_reader",
     "applied",
     "available",
     "bootstrap",
@@ -64,5 +70,6 @@ __all__ = [
     "quote_name",
     "read_sql",
     "require_migrated",
+    "retain",
     "target",
 ]

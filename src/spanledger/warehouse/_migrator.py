@@ -1,15 +1,19 @@
 """Runs migrations on a warehouse."""
 
+from hashlib import sha256
 from importlib.metadata import version
 
+from spanledger.warehouse._reader import READER, reader_sql, views_of
+from spanledger.warehouse._reference import load_reference
 from spanledger.warehouse._render import Target, render, statements
 from spanledger.warehouse._sql import read_all_sql, read_sql
 from spanledger.warehouse.client import Warehouse
-from spanledger.warehouse.errors import MigrationFailed, NotMigrated, QueryFailed
+from spanledger.warehouse.errors import InvalidStatement, MigrationFailed, NotMigrated, QueryFailed
 from spanledger.warehouse.migrations import Applied, Migration, from_files, pending
 
 _PACKAGE = "spanledger.warehouse"
 _BOOTSTRAP = "bootstrap.sql"
+_SHORTEST_PASSWORD = 12
 
 
 def available() -> list[Migration]:
@@ -47,7 +51,7 @@ def target(warehouse: Warehouse, cluster: str | None = None) -> Target:
 
 
 def migrate(warehouse: Warehouse, *, cluster: str | None = None) -> list[Migration]:
-    """Bring the database to the newest schema; gives the migrations that were run.
+    """Bring the database to the newest schema and prices; gives the migrations that were run.
 
     Safe to run again after a failure, and by several processes at once.
 
@@ -67,7 +71,34 @@ def migrate(warehouse: Warehouse, *, cluster: str | None = None) -> list[Migrati
     for migration in to_run:
         _run(warehouse, str(migration), migration.rendered(where))
         _record(warehouse, migration)
+    load_reference(warehouse, where)
     return to_run
+
+
+def allow_reader(warehouse: Warehouse, password: str, *, cluster: str | None = None) -> None:
+    """Make the user ``spanledger_reader`` for dashboards, or bring it to this release's views.
+
+    It reads views and nothing else, within limits that it can't raise. Views run with rights of
+    their own from then on, so that a user who may only insert into landing tables can do that.
+    Run it again after each migration. The embedded engine has no users.
+
+    Args:
+        warehouse: A migrated database on a server; its user may make users.
+        password: Of the reader; 12 characters at the least.
+        cluster: Name of the cluster on whose nodes this runs; None: only here.
+
+    Raises:
+        InvalidStatement: the password is too short; nothing is changed.
+        WarehouseError: a statement failed.
+    """
+    if len(password) < _SHORTEST_PASSWORD:
+        raise InvalidStatement(
+            f"the password of {READER} has {len(password)} characters; "
+            f"give {_SHORTEST_PASSWORD} at the least"
+        )
+    hashed = sha256(password.encode()).hexdigest()
+    for sql in reader_sql(target(warehouse, cluster), hashed, views_of(available())):
+        warehouse.command(sql)
 
 
 def bootstrap(where: Target) -> list[str]:

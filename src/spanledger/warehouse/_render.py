@@ -7,10 +7,13 @@ take it alike; with a cluster name the DDL goes ``ON CLUSTER`` and the tables ar
 placeholder                    alone                 on a cluster
 =============================  ====================  ==========================================
 ``${database}``                quoted name           quoted name
+``${database_text}``           as a text             as a text
 ``${on_cluster}``              nothing               ``ON CLUSTER 'name'``
 ``${engine:X(args)}``          ``X(args)``           ``ReplicatedX(args)``, per shard
 ``${engine_everywhere:X(…)}``  ``X(…)``              the same rows on every node of every shard
 ``${deduplication}``           window of blocks      window of blocks, kept for a week
+``${all}``                     nothing               ``_all``: the name of a table over all shards
+``${distributed:table key}``   no statement          ``CREATE TABLE table_all``, sharded by the key
 =============================  ====================  ==========================================
 """
 
@@ -76,21 +79,38 @@ def render(statement: str, target: Target) -> str:
 
 
 def _fill(name: str, argument: str, target: Target) -> str:
-    match name:
-        case "database":
-            return quote_name(target.database)
-        case "on_cluster":
-            return f"ON CLUSTER {quote_text(target.cluster)}" if target.cluster else ""
-        case "engine":
-            return f"Replicated{argument}" if target.cluster else argument
-        case "engine_everywhere":
-            return _everywhere(argument) if target.cluster else argument
-        case "deduplication":
-            return _deduplication(target)
+    if name == "database":
+        return quote_name(target.database)
+    if name == "database_text":
+        return quote_text(target.database)
+    if name == "deduplication":
+        return _deduplication(target)
+    fills = {
+        "on_cluster": _on_cluster,
+        "engine": _replicated,
+        "engine_everywhere": _everywhere,
+        "all": _all,
+        "distributed": _distributed,
+    }
+    if name in fills:
+        alone = argument if name.startswith("engine") else ""
+        return fills[name](argument, target) if target.cluster else alone
     raise InvalidStatement(f"unknown placeholder ${{{name}}} in a migration; known: see _render")
 
 
-def _everywhere(engine: str) -> str:
+def _on_cluster(_argument: str, target: Target) -> str:
+    return f"ON CLUSTER {quote_text(target.cluster or '')}"
+
+
+def _replicated(engine: str, _target: Target) -> str:
+    return f"Replicated{engine}"
+
+
+def _all(_argument: str, _target: Target) -> str:
+    return "_all"
+
+
+def _everywhere(engine: str, _target: Target) -> str:
     """One replication group over all shards: its path does not name the shard."""
     match = _ENGINE.fullmatch(engine)
     if match is None:
@@ -98,6 +118,17 @@ def _everywhere(engine: str) -> str:
     place = "'/clickhouse/tables/{uuid}', '{shard}_{replica}'"
     arguments = f", {match['arguments']}" if match["arguments"] else ""
     return f"Replicated{match['name']}({place}{arguments})"
+
+
+def _distributed(argument: str, target: Target) -> str:
+    """A table over the shards of a cluster; alone there is nothing to put together."""
+    table, _, key = argument.partition(" ")
+    database, cluster = quote_name(target.database), quote_text(target.cluster or "")
+    return (
+        f"CREATE TABLE IF NOT EXISTS {database}.{table}_all ON CLUSTER {cluster} "
+        f"AS {database}.{table} "
+        f"ENGINE = Distributed({cluster}, {quote_text(target.database)}, {table}, {key})"
+    )
 
 
 def _deduplication(target: Target) -> str:

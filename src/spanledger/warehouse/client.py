@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from spanledger.warehouse._failures import translate
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 URL_VARIABLE = "SPANLEDGER_CLICKHOUSE_URL"
+_PIECE_BYTES = 1 << 18
 
 Tracer = Callable[[str, Mapping[str, object]], None]
 """Called with each statement and its parameters before it is sent."""
@@ -55,6 +56,20 @@ class Warehouse:
             names = result.column_names
             return [dict(zip(names, row, strict=True)) for row in result.result_rows]
 
+    def stream(self, sql: str, /, *, form: str, **parameters: object) -> Iterator[bytes]:
+        """What a SELECT gives, in one of ClickHouse's formats (``CSVWithNames``, ``Parquet`` …),
+        piece by piece: memory stays flat, however much there is.
+
+        Raises:
+            WarehouseError: the one that says what is wrong and what to do.
+        """
+        check_parameters(sql, parameters)
+        with self._sending(sql, parameters):
+            body: Any = self._client.raw_stream(sql, parameters=parameters or None, fmt=form)
+            with closing(body):
+                while piece := body.read(_PIECE_BYTES):
+                    yield piece
+
     def command(self, sql: str, /, *, use_database: bool = True, **parameters: object) -> None:
         """Run a statement that gives no rows; without its database to create that one.
 
@@ -92,6 +107,22 @@ class Warehouse:
             self._client.insert(
                 table, rows, columns, database=self.database, settings=dict(settings)
             )
+
+    def insert_json(self, place: str, rows: str, *, node: int | None = None) -> None:
+        """Write rows that are JSON objects, one a line.
+
+        Args:
+            place: The table as SQL names it, or ``FUNCTION`` and a table function.
+            rows: The lines.
+            node: Of a function over a cluster: the only node to write to, from 1.
+
+        Raises:
+            WarehouseError: the one that says what is wrong and what to do.
+        """
+        settings = f" SETTINGS insert_shard_id = {node:d}" if node is not None else ""
+        sql = f"INSERT INTO {place}{settings} FORMAT JSONEachRow"
+        with self._sending(sql, {}):
+            self._client.command(sql, data=rows)
 
     def close(self) -> None:
         self._client.close()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 
 from spanledger.warehouse._render import Target, render, statements
 from spanledger.warehouse.errors import ChangedMigration, InvalidStatement, NewerSchema
@@ -32,7 +33,8 @@ class Migration:
 
     def rendered(self, target: Target) -> list[str]:
         """Its statements, ready to run on the target."""
-        return [render(statement, target) for statement in statements(self.sql)]
+        rendered = (render(statement, target) for statement in statements(self.sql))
+        return [sql for sql in rendered if sql]
 
     def __str__(self) -> str:
         return f"{self.number:04}_{self.name}"
@@ -51,11 +53,12 @@ def from_files(files: Iterable[tuple[str, str]]) -> list[Migration]:
     """The migrations of (file name, content) pairs, in their order.
 
     Raises:
-        InvalidStatement: a file name is not ``NNNN_name.sql``, or the numbers are not 1, 2, 3 …
+        InvalidStatement: a file name is not ``NNNN_name.sql``, or two have the same number.
     """
     found = sorted((_from_file(*file) for file in files), key=lambda migration: migration.number)
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise InvalidStatement("the migrations are not numbered 1, 2, 3 … without a gap")
+    for migration, following in pairwise(found):
+        if migration.number == following.number:
+            raise InvalidStatement(f"the migrations {migration} and {following} have one number")
     return found
 
 
@@ -74,13 +77,15 @@ def pending(available: Sequence[Migration], applied: Iterable[Applied]) -> list[
         ChangedMigration: an applied one differs from its file, or one before it is missing.
     """
     done = {record.number: record for record in applied}
-    if done and max(done) > len(available):
+    newest = max((migration.number for migration in available), default=0)
+    if done and max(done) > newest:
         raise NewerSchema(
-            f"the database is at migration {max(done)} and this Spanledger knows {len(available)}, "
+            f"the database is at migration {max(done)} and this Spanledger knows {newest}, "
             "and a database is never downgraded; run `pip install --upgrade spanledger`"
         )
-    for migration in available[: max(done, default=0)]:
-        _check(migration, done.get(migration.number))
+    for migration in available:
+        if migration.number <= max(done, default=0):
+            _check(migration, done.get(migration.number))
     return [migration for migration in available if migration.number not in done]
 
 

@@ -288,3 +288,8 @@ CREATE TABLE IF NOT EXISTS ${database}.otel_metrics_summary ${on_cluster} (
 PARTITION BY toDate(TimeUnix)
 ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, ${deduplication};
+
+-- On a cluster: what reads all shards, and takes rows so that a trace stays on one of them.
+${distributed:otel_traces cityHash64(TraceId)};
+${distributed:otel_traces_trace_id_ts cityHash64(TraceId)};
+${distributed:otel_logs cityHash64(TraceId)};

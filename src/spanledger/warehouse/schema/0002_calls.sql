@@ -25,40 +25,46 @@ CREATE TABLE IF NOT EXISTS ${database}.llm_calls ${on_cluster} (
     agent LowCardinality(String) CODEC(ZSTD(1)),
     session_id String CODEC(ZSTD(1)),
     user_id String CODEC(ZSTD(1)),
-    call_id String CODEC(ZSTD(1)),
+    call_id String COMMENT 'only of calls that took several attempts' CODEC(ZSTD(1)),
     attempt Nullable(UInt16) COMMENT 'from 1' CODEC(ZSTD(1)),
     billing LowCardinality(String) COMMENT 'call, attempt (another followed), unsent; empty: not by our gate' CODEC(ZSTD(1)),
-    input_tokens Nullable(UInt32) COMMENT 'cache reads and writes included' CODEC(ZSTD(1)),
-    output_tokens Nullable(UInt32) COMMENT 'reasoning included' CODEC(ZSTD(1)),
-    cache_read_tokens Nullable(UInt32) CODEC(ZSTD(1)),
-    cache_write_tokens Nullable(UInt32) CODEC(ZSTD(1)),
-    cache_write_1h_tokens Nullable(UInt32) COMMENT 'part of cache_write_tokens' CODEC(ZSTD(1)),
-    reasoning_tokens Nullable(UInt32) CODEC(ZSTD(1)),
-    cost_usd Nullable(Decimal(18, 9)) COMMENT 'exact to the nano-dollar; NULL: unpriced' CODEC(ZSTD(1)),
+    scope LowCardinality(String) COMMENT 'instrumentation scope that made the span' CODEC(ZSTD(1)),
+    input_tokens Nullable(UInt32) COMMENT 'cache reads and writes included' CODEC(T64, ZSTD(1)),
+    output_tokens Nullable(UInt32) COMMENT 'reasoning included' CODEC(T64, ZSTD(1)),
+    cache_read_tokens Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    cache_write_tokens Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    cache_write_1h_tokens Nullable(UInt32) COMMENT 'part of cache_write_tokens' CODEC(T64, ZSTD(1)),
+    reasoning_tokens Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    media_counts Array(UInt64) COMMENT 'audio in, audio out, image in, image out; empty: none told' CODEC(ZSTD(1)),
+    cost_usd Nullable(Decimal(18, 9)) COMMENT 'exact to the nano-dollar; NULL: unpriced' CODEC(T64, ZSTD(1)),
     cost_provenance LowCardinality(String) COMMENT 'provider, computed, estimated, unpriced' CODEC(ZSTD(1)),
     price_version LowCardinality(String) CODEC(ZSTD(1)),
+    previous_cost_usd Nullable(Decimal(18, 9)) COMMENT 'before the last re-pricing' CODEC(T64, ZSTD(1)),
     usage_source LowCardinality(String) COMMENT 'provider, estimated, missing' CODEC(ZSTD(1)),
     service_tier LowCardinality(String) CODEC(ZSTD(1)),
     status LowCardinality(String) COMMENT 'Unset, Ok, Error' CODEC(ZSTD(1)),
     error_type LowCardinality(String) CODEC(ZSTD(1)),
+    error_id String CODEC(ZSTD(1)),
+    error_fingerprint LowCardinality(String) CODEC(ZSTD(1)),
     stream_outcome LowCardinality(String) COMMENT 'empty: not a stream' CODEC(ZSTD(1)),
     time_to_first_chunk_us Nullable(UInt64) CODEC(ZSTD(1)),
     finish_reasons Array(LowCardinality(String)) CODEC(ZSTD(1)),
-    response_id String CODEC(ZSTD(1)),
     received_at DateTime('UTC') DEFAULT now() COMMENT 'when the row came in' CODEC(ZSTD(1)),
     revision UInt32 DEFAULT 0 CODEC(ZSTD(1)),
     -- On the hex form, because that is what people and the view `calls` filter by.
     INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_user_id user_id TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX idx_user_id user_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_received_at received_at TYPE minmax GRANULARITY 1
 ) ENGINE = ${engine:ReplacingMergeTree(revision)}
 PARTITION BY toDate(toStartOfHour(ts))
 ORDER BY (toStartOfHour(ts), session_id, trace_id, span_id)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, ${deduplication};
 
--- A call is a span of an inference operation, unless its mark says that the provider call is
--- billed by another span (`shadow` beside the billed one, `container` around it) or that the
--- guard did not let it through (`refused`). Spans of other producers have no mark.
+-- The calls that our gate or processors have marked: a call is a span of an inference operation,
+-- unless its mark says that the provider call is billed by another span (`shadow` beside the
+-- billed one, `container` around it) or that the guard did not let it through (`refused`). Spans
+-- of other producers have no mark; 0003 reads them.
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.llm_calls_mv ${on_cluster}
 TO ${database}.llm_calls AS
 WITH
@@ -67,6 +73,7 @@ WITH
     -- A part that is not told is 0 where the whole is known, else unknown as the whole is.
     ((name, whole) -> if(mapContains(SpanAttributes, name), tokens(name), if(isNull(whole), NULL, 0))) AS part,
     SpanAttributes['spanledger.usage.source'] AS told_source,
+    SpanAttributes['spanledger.call.attempt'] AS told_attempt,
     SpanAttributes['spanledger.cost.provenance'] AS told_provenance,
     toInt64OrNull(SpanAttributes['spanledger.cost.nano_usd']) AS told_nano_usd,
     -- Decimal(18, 9) holds 18 digits of nano-dollars.
@@ -87,9 +94,10 @@ SELECT
     SpanAttributes['gen_ai.agent.name'] AS agent,
     if(SpanAttributes['gen_ai.conversation.id'] != '', SpanAttributes['gen_ai.conversation.id'], SpanAttributes['session.id']) AS session_id,
     SpanAttributes['user.id'] AS user_id,
-    SpanAttributes['spanledger.call.id'] AS call_id,
-    if(mapContains(SpanAttributes, 'spanledger.call.attempt'), toUInt16OrNull(SpanAttributes['spanledger.call.attempt']), 1) AS attempt,
+    if(told_attempt != '' OR billing != 'call', SpanAttributes['spanledger.call.id'], '') AS call_id,
+    if(told_attempt = '' AND NOT mapContains(SpanAttributes, 'spanledger.call.attempt'), 1, toUInt16OrNull(told_attempt)) AS attempt,
     SpanAttributes['spanledger.billing'] AS billing,
+    ScopeName AS scope,
     tokens('gen_ai.usage.input_tokens') AS input_tokens,
     if(operation = 'embeddings', part('gen_ai.usage.output_tokens', input_tokens), tokens('gen_ai.usage.output_tokens')) AS output_tokens,
     part('gen_ai.usage.cache_read.input_tokens', input_tokens) AS cache_read_tokens,
@@ -103,13 +111,14 @@ SELECT
     SpanAttributes['openai.response.service_tier'] AS service_tier,
     StatusCode AS status,
     SpanAttributes['error.type'] AS error_type,
+    SpanAttributes['spanledger.error.id'] AS error_id,
+    SpanAttributes['spanledger.error.fingerprint'] AS error_fingerprint,
     SpanAttributes['spanledger.stream.outcome'] AS stream_outcome,
     accurateCastOrNull(round(first_chunk_s * 1000000), 'UInt64') AS time_to_first_chunk_us,
-    JSONExtract(SpanAttributes['gen_ai.response.finish_reasons'], 'Array(String)') AS finish_reasons,
-    SpanAttributes['gen_ai.response.id'] AS response_id
+    JSONExtract(SpanAttributes['gen_ai.response.finish_reasons'], 'Array(String)') AS finish_reasons
 FROM ${database}.otel_traces
-WHERE SpanAttributes['gen_ai.operation.name'] IN ('chat', 'generate_content', 'text_completion', 'embeddings')
-    AND SpanAttributes['spanledger.billing'] NOT IN ('shadow', 'container', 'refused');
+WHERE SpanAttributes['gen_ai.operation.name'] IN ('chat', 'generate_content', 'text_completion', 'embeddings', 'rerank')
+    AND SpanAttributes['spanledger.billing'] NOT IN ('', 'shadow', 'container', 'refused');
 
 CREATE TABLE IF NOT EXISTS ${database}.tool_calls ${on_cluster} (
     ts DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
@@ -124,13 +133,14 @@ CREATE TABLE IF NOT EXISTS ${database}.tool_calls ${on_cluster} (
     user_id String CODEC(ZSTD(1)),
     tool LowCardinality(String) CODEC(ZSTD(1)),
     tool_type LowCardinality(String) CODEC(ZSTD(1)),
-    tool_call_id String CODEC(ZSTD(1)),
-    arguments_hash String CODEC(ZSTD(1)),
+    arguments_hash UInt64 COMMENT 'the first 64 bits; 0: not told' CODEC(ZSTD(1)),
     status LowCardinality(String) COMMENT 'Unset, Ok, Error' CODEC(ZSTD(1)),
     error_type LowCardinality(String) CODEC(ZSTD(1)),
+    error_id String CODEC(ZSTD(1)),
+    error_fingerprint LowCardinality(String) CODEC(ZSTD(1)),
     received_at DateTime('UTC') DEFAULT now() COMMENT 'when the row came in' CODEC(ZSTD(1)),
     revision UInt32 DEFAULT 0 CODEC(ZSTD(1)),
-    INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ${engine:ReplacingMergeTree(revision)}
 PARTITION BY toDate(toStartOfHour(ts))
@@ -154,13 +164,103 @@ SELECT
     SpanAttributes['user.id'] AS user_id,
     SpanAttributes['gen_ai.tool.name'] AS tool,
     SpanAttributes['gen_ai.tool.type'] AS tool_type,
-    SpanAttributes['gen_ai.tool.call.id'] AS tool_call_id,
-    SpanAttributes['spanledger.tool.arguments_hash'] AS arguments_hash,
+    reinterpretAsUInt64(reverse(substring(id_bytes(SpanAttributes['spanledger.tool.arguments_hash'], 16), 1, 8))) AS arguments_hash,
     StatusCode AS status,
-    SpanAttributes['error.type'] AS error_type
+    SpanAttributes['error.type'] AS error_type,
+    SpanAttributes['spanledger.error.id'] AS error_id,
+    SpanAttributes['spanledger.error.fingerprint'] AS error_fingerprint
 FROM ${database}.otel_traces
 WHERE SpanAttributes['gen_ai.operation.name'] = 'execute_tool'
     AND SpanAttributes['spanledger.billing'] NOT IN ('shadow', 'container', 'refused');
+
+-- Runs of agents, with what everything below them used: totals as our processors add them up
+-- when the span ends. Spans of other producers have none (NULL); `agent_runs` stays useful for
+-- their time and their failures.
+CREATE TABLE IF NOT EXISTS ${database}.agent_invocations ${on_cluster} (
+    ts DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    duration_us UInt64 CODEC(T64, ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    span_id FixedString(8) CODEC(ZSTD(1)),
+    parent_span_id FixedString(8) COMMENT 'zeros: none' CODEC(ZSTD(1)),
+    span_name LowCardinality(String) CODEC(ZSTD(1)),
+    service LowCardinality(String) CODEC(ZSTD(1)),
+    agent LowCardinality(String) CODEC(ZSTD(1)),
+    session_id String CODEC(ZSTD(1)),
+    user_id String CODEC(ZSTD(1)),
+    subtree_cost_usd Nullable(Decimal(18, 9)) COMMENT 'of the calls below that have a price' CODEC(T64, ZSTD(1)),
+    subtree_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    subtree_calls Nullable(UInt32) CODEC(ZSTD(1)),
+    subtree_unpriced_calls Nullable(UInt32) CODEC(ZSTD(1)),
+    status LowCardinality(String) COMMENT 'Unset, Ok, Error' CODEC(ZSTD(1)),
+    error_type LowCardinality(String) CODEC(ZSTD(1)),
+    error_id String CODEC(ZSTD(1)),
+    error_fingerprint LowCardinality(String) CODEC(ZSTD(1)),
+    received_at DateTime('UTC') DEFAULT now() COMMENT 'when the row came in' CODEC(ZSTD(1)),
+    revision UInt32 DEFAULT 0 CODEC(ZSTD(1)),
+    INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1
+) ENGINE = ${engine:ReplacingMergeTree(revision)}
+PARTITION BY toDate(toStartOfHour(ts))
+ORDER BY (toStartOfHour(ts), session_id, trace_id, span_id)
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, ${deduplication};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.agent_invocations_mv ${on_cluster}
+TO ${database}.agent_invocations AS
+WITH
+    ((id, bytes) -> if(length(id) = 2 * bytes, unhex(id), substring(MD5(id), 1, if(id = '', 0, bytes)))) AS id_bytes,
+    toInt64OrNull(SpanAttributes['spanledger.subtree.cost']) AS told_nano_usd
+SELECT
+    toDateTime64(Timestamp, 6, 'UTC') AS ts,
+    intDiv(Duration, 1000) AS duration_us,
+    toFixedString(id_bytes(TraceId, 16), 16) AS trace_id,
+    toFixedString(id_bytes(SpanId, 8), 8) AS span_id,
+    toFixedString(id_bytes(ParentSpanId, 8), 8) AS parent_span_id,
+    SpanName AS span_name,
+    ServiceName AS service,
+    SpanAttributes['gen_ai.agent.name'] AS agent,
+    if(SpanAttributes['gen_ai.conversation.id'] != '', SpanAttributes['gen_ai.conversation.id'], SpanAttributes['session.id']) AS session_id,
+    SpanAttributes['user.id'] AS user_id,
+    toDecimal64(if(told_nano_usd BETWEEN 0 AND 999999999999999999, told_nano_usd, NULL), 0) * toDecimal64('0.000000001', 9) AS subtree_cost_usd,
+    toUInt64OrNull(SpanAttributes['spanledger.subtree.tokens']) AS subtree_tokens,
+    toUInt32OrNull(SpanAttributes['spanledger.subtree.calls']) AS subtree_calls,
+    toUInt32OrNull(SpanAttributes['spanledger.subtree.unpriced_calls']) AS subtree_unpriced_calls,
+    StatusCode AS status,
+    SpanAttributes['error.type'] AS error_type,
+    SpanAttributes['spanledger.error.id'] AS error_id,
+    SpanAttributes['spanledger.error.fingerprint'] AS error_fingerprint
+FROM ${database}.otel_traces
+WHERE SpanAttributes['gen_ai.operation.name'] = 'invoke_agent';
+
+-- Prompts, answers, arguments and results, where somebody lets them come in at all. In a table of
+-- its own, so that reading numbers never reads texts, and with its own (shorter) life.
+CREATE TABLE IF NOT EXISTS ${database}.span_content ${on_cluster} (
+    ts DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    span_id FixedString(8) CODEC(ZSTD(1)),
+    kind LowCardinality(String) COMMENT 'attribute that held it' CODEC(ZSTD(1)),
+    content String CODEC(ZSTD(3)),
+    INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.01) GRANULARITY 1
+) ENGINE = ${engine:ReplacingMergeTree}
+PARTITION BY toDate(toStartOfHour(ts))
+ORDER BY (toStartOfHour(ts), trace_id, span_id, kind)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, ${deduplication};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.span_content_mv ${on_cluster}
+TO ${database}.span_content AS
+WITH
+    ((id, bytes) -> if(length(id) = 2 * bytes, unhex(id), substring(MD5(id), 1, if(id = '', 0, bytes)))) AS id_bytes,
+    (name -> name IN (
+        'gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.system_instructions',
+        'gen_ai.tool.call.arguments', 'gen_ai.tool.call.result', 'gen_ai.prompt', 'gen_ai.completion', 'spanledger.command',
+        'input.value', 'output.value', 'traceloop.entity.input', 'traceloop.entity.output')) AS is_content
+SELECT
+    toDateTime64(Timestamp, 6, 'UTC') AS ts,
+    toFixedString(id_bytes(TraceId, 16), 16) AS trace_id,
+    toFixedString(id_bytes(SpanId, 8), 8) AS span_id,
+    text.1 AS kind,
+    text.2 AS content
+FROM ${database}.otel_traces
+ARRAY JOIN arrayFilter(pair -> is_content(pair.1) AND pair.2 != '', CAST(SpanAttributes, 'Array(Tuple(String, String))')) AS text;
 
 -- Decisions of the guard. Amounts are in the unit of their metric, as the guard said them.
 CREATE TABLE IF NOT EXISTS ${database}.guard_events ${on_cluster} (
@@ -195,7 +295,7 @@ CREATE TABLE IF NOT EXISTS ${database}.guard_events ${on_cluster} (
     message String CODEC(ZSTD(1)),
     received_at DateTime('UTC') DEFAULT now() COMMENT 'when the row came in' CODEC(ZSTD(1)),
     revision UInt32 DEFAULT 0 CODEC(ZSTD(1)),
-    INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_trace_id lower(hex(trace_id)) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ${engine:ReplacingMergeTree(revision)}
 PARTITION BY toDate(toStartOfHour(ts))
@@ -243,7 +343,13 @@ SELECT
 FROM ${database}.otel_logs
 WHERE EventName = 'spanledger.guard.decision' OR LogAttributes['event.name'] = 'spanledger.guard.decision';
 
--- For people: one row per call, tool call and decision, ids in hex, names that stay.
+${distributed:llm_calls cityHash64(trace_id)};
+${distributed:tool_calls cityHash64(trace_id)};
+${distributed:agent_invocations cityHash64(trace_id)};
+${distributed:guard_events cityHash64(trace_id)};
+${distributed:span_content cityHash64(trace_id)};
+
+-- For people: one row per call, tool call, run and decision, ids in hex, names that stay.
 -- FINAL hides what merges have not removed yet, and costs next to nothing once they have.
 CREATE VIEW IF NOT EXISTS ${database}.calls ${on_cluster} AS
 SELECT
@@ -253,7 +359,7 @@ SELECT
     lower(hex(c.span_id)) AS span_id,
     if(c.parent_span_id = toFixedString('', 8), '', lower(hex(c.parent_span_id))) AS parent_span_id,
     c.* EXCEPT (ts, trace_id, span_id, parent_span_id, revision)
-FROM ${database}.llm_calls AS c FINAL;
+FROM ${database}.llm_calls${all} AS c FINAL;
 
 CREATE VIEW IF NOT EXISTS ${database}.tools ${on_cluster} AS
 SELECT
@@ -262,8 +368,19 @@ SELECT
     lower(hex(t.trace_id)) AS trace_id,
     lower(hex(t.span_id)) AS span_id,
     if(t.parent_span_id = toFixedString('', 8), '', lower(hex(t.parent_span_id))) AS parent_span_id,
-    t.* EXCEPT (ts, trace_id, span_id, parent_span_id, revision)
-FROM ${database}.tool_calls AS t FINAL;
+    if(t.arguments_hash = 0, '', leftPad(lower(hex(t.arguments_hash)), 16, '0')) AS arguments_hash,
+    t.* EXCEPT (ts, trace_id, span_id, parent_span_id, arguments_hash, revision)
+FROM ${database}.tool_calls${all} AS t FINAL;
+
+CREATE VIEW IF NOT EXISTS ${database}.agent_runs ${on_cluster} AS
+SELECT
+    a.ts AS ts,
+    a.duration_us / 1000000 AS duration_s,
+    lower(hex(a.trace_id)) AS trace_id,
+    lower(hex(a.span_id)) AS span_id,
+    if(a.parent_span_id = toFixedString('', 8), '', lower(hex(a.parent_span_id))) AS parent_span_id,
+    a.* EXCEPT (ts, trace_id, span_id, parent_span_id, revision)
+FROM ${database}.agent_invocations${all} AS a FINAL;
 
 CREATE VIEW IF NOT EXISTS ${database}.decisions ${on_cluster} AS
 SELECT
@@ -272,4 +389,8 @@ SELECT
     if(g.trace_id = toFixedString('', 16), '', lower(hex(g.trace_id))) AS trace_id,
     if(g.span_id = toFixedString('', 8), '', lower(hex(g.span_id))) AS span_id,
     g.* EXCEPT (ts, decision_id, trace_id, span_id, revision)
-FROM ${database}.guard_events AS g FINAL;
+FROM ${database}.guard_events${all} AS g FINAL;
+
+CREATE VIEW IF NOT EXISTS ${database}.content ${on_cluster} AS
+SELECT p.ts AS ts, lower(hex(p.trace_id)) AS trace_id, lower(hex(p.span_id)) AS span_id, p.kind AS kind, p.content AS content
+FROM ${database}.span_content${all} AS p FINAL;

@@ -1,0 +1,183 @@
+"""Hours, days, sessions and users: exact, however late and often spans come in."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from spanledger.warehouse import Target, Warehouse, available
+from tests.warehouse._rows import Span, call, insert_spans
+
+pytestmark = pytest.mark.storage
+
+#: Closed hours of yesterday, and the present one.
+DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+ROLLUPS = ("calls_hourly", "sessions_hourly", "users_hourly", "calls_daily")
+VIEWS = ("cost_hourly", "cost_daily", "sessions", "users_daily")
+
+
+def build(warehouse: Warehouse, tables: Sequence[str] = ROLLUPS) -> None:
+    """What the refreshable views do every minute, with their own statement, now."""
+    for table in tables:
+        warehouse.command(f"INSERT INTO {table} {_statement_of(warehouse, table)}")
+
+
+def _statement_of(warehouse: Warehouse, table: str) -> str:
+    marker = f"APPEND TO `{warehouse.database}`.{table} AS"
+    (sql,) = (
+        statement
+        for migration in available()
+        for statement in migration.rendered(Target(warehouse.database))
+        if marker in statement
+    )
+    return sql.partition(marker)[2]
+
+
+def spans_of(at: datetime, numbers: range, nano_usd: int = 1_000) -> list[Span]:
+    return [
+        replace(
+            call(number, nano_usd, USER_ID=f"user-{number % 2}"), at=at + timedelta(seconds=number)
+        )
+        for number in numbers
+    ]
+
+
+def totals(warehouse: Warehouse, view: str) -> dict[str, Any]:
+    (row,) = warehouse.query(
+        f"SELECT sum(calls) AS calls, sum(cost_usd) AS cost_usd, sum(input_tokens) AS tokens "  # noqa: S608 - ours
+        f"FROM {view}"
+    )
+    return row
+
+
+def expected(calls: int, nano_usd: int) -> dict[str, Any]:
+    return {"calls": calls, "cost_usd": Decimal(nano_usd) / 10**9, "tokens": 100 * calls}
+
+
+def test_views_say_the_same_before_and_after_hours_are_built(warehouse: Warehouse) -> None:
+    insert_spans(warehouse, spans_of(DAY, range(1, 101)))
+    insert_spans(warehouse, spans_of(DAY + timedelta(hours=5), range(101, 201)))
+    insert_spans(warehouse, spans_of(datetime.now(UTC), range(201, 251)))
+    for _ in range(3):
+        assert [totals(warehouse, view) for view in VIEWS] == [expected(250, 250_000)] * 4
+        build(warehouse)
+    (row,) = warehouse.query("SELECT sum(calls) AS n FROM calls_hourly FINAL")
+    assert row == {"n": 200}, "the open hour is not built"
+
+
+def test_a_late_span_and_a_row_sent_twice_heal(warehouse: Warehouse) -> None:
+    spans = spans_of(DAY, range(1, 101))
+    insert_spans(warehouse, spans)
+    build(warehouse)
+    insert_spans(warehouse, spans[:50])
+    insert_spans(warehouse, spans_of(DAY, range(101, 111)))
+    build(warehouse)
+    assert [totals(warehouse, view) for view in VIEWS] == [expected(110, 110_000)] * 4
+
+
+def test_a_late_span_of_a_month_ago_is_rolled_up(warehouse: Warehouse) -> None:
+    insert_spans(warehouse, spans_of(DAY, range(1, 11)))
+    build(warehouse)
+    insert_spans(warehouse, spans_of(DAY - timedelta(days=30), range(11, 16)))
+    build(warehouse)
+    assert [totals(warehouse, view) for view in VIEWS] == [expected(15, 15_000)] * 4
+
+
+def test_what_a_correction_takes_out_of_a_group_is_taken_out(warehouse: Warehouse) -> None:
+    """A key that vanishes from its hour must not stay behind in the roll-up."""
+    insert_spans(warehouse, spans_of(DAY, range(1, 11)))
+    build(warehouse)
+    warehouse.command(
+        "INSERT INTO llm_calls SELECT * REPLACE ('renamed' AS agent, now() AS received_at, "
+        "1 AS revision) FROM llm_calls FINAL"
+    )
+    build(warehouse)
+    assert [totals(warehouse, view) for view in VIEWS] == [expected(10, 10_000)] * 4
+    for view in ("cost_hourly", "cost_daily"):
+        rows = warehouse.query(f"SELECT DISTINCT agent FROM {view}")  # noqa: S608 - ours
+        assert rows == [{"agent": "renamed"}]
+
+
+def test_calls_without_a_price_are_counted_and_never_zero(warehouse: Warehouse) -> None:
+    spans = [
+        replace(call(number, COST_PROVENANCE="unpriced", AGENT_NAME="free"), at=DAY)
+        for number in range(5)
+    ]
+    insert_spans(warehouse, spans)
+    for _ in range(2):
+        (row,) = warehouse.query("SELECT calls, unpriced_calls, cost_usd FROM cost_hourly")
+        assert row == {"calls": 5, "unpriced_calls": 5, "cost_usd": None}
+        build(warehouse)
+
+
+def test_latency_is_added_up_within_a_bucket(warehouse: Warehouse) -> None:
+    durations_ms = [10] * 90 + [1_000] * 10
+    spans = [
+        replace(span, duration_ns=ms * 1_000_000)
+        for span, ms in zip(spans_of(DAY, range(100)), durations_ms, strict=True)
+    ]
+    insert_spans(warehouse, spans)
+    build(warehouse)
+    (row,) = warehouse.query(
+        "SELECT mapSort(sumMap(duration_histogram)) AS histogram, sum(duration_us) AS us "
+        "FROM cost_hourly"
+    )
+    assert row["us"] == sum(durations_ms) * 1000
+    assert list(row["histogram"].values()) == [90, 10]
+    low, high = (2 ** (key / 8) / 1000 for key in row["histogram"])
+    assert low <= 10 < low * 2 ** (1 / 8)
+    assert high <= 1000 < high * 2 ** (1 / 8)
+
+
+def test_a_session_and_a_user_have_their_columns(warehouse: Warehouse) -> None:
+    insert_spans(warehouse, spans_of(DAY, range(1, 7)))
+    build(warehouse)
+    rows = warehouse.query("SELECT * FROM sessions ORDER BY session_id")
+    assert [(row["session_id"], row["calls"]) for row in rows] == [
+        (f"session-{n}", 2) for n in range(3)
+    ]
+    assert rows[0]["started_at"] == (DAY + timedelta(seconds=3)).replace(tzinfo=None)
+    assert rows[0]["last_call_at"] == (DAY + timedelta(seconds=6)).replace(tzinfo=None)
+    users = warehouse.query("SELECT day, user_id, model, calls FROM users_daily ORDER BY user_id")
+    assert [(row["user_id"], row["model"], row["calls"]) for row in users] == [
+        ("user-0", "gpt-x", 3),
+        ("user-1", "gpt-x", 3),
+    ]
+    assert {row["day"] for row in users} == {DAY.date()}
+
+
+def test_times_far_away_do_not_disturb_the_rest(warehouse: Warehouse) -> None:
+    far = [replace(call(n), at=datetime(year, 6, 1, tzinfo=UTC)) for n, year in
+           enumerate((1970, 2100), start=500)]  # fmt: skip
+    insert_spans(warehouse, [*far, *spans_of(DAY, range(1, 11))])
+    for _ in range(3):
+        assert totals(warehouse, "cost_hourly") == expected(12, 12_000)
+        build(warehouse)
+
+
+def test_an_hour_outlives_its_calls_and_a_very_late_span_does_not_replace_it(
+    warehouse: Warehouse,
+) -> None:
+    insert_spans(warehouse, spans_of(DAY, range(1, 11)))
+    build(warehouse)
+    warehouse.command("TRUNCATE TABLE llm_calls")
+    insert_spans(warehouse, spans_of(DAY, range(20, 21)))
+    build(warehouse)
+    assert [totals(warehouse, view) for view in VIEWS] == [expected(10, 10_000)] * 4
+
+
+def test_the_refreshable_views_run_by_themselves(warehouse: Warehouse) -> None:
+    insert_spans(warehouse, spans_of(DAY, range(1, 11)))
+    for table in ROLLUPS:
+        warehouse.command(f"SYSTEM REFRESH VIEW {table}_mv")
+        warehouse.command(f"SYSTEM WAIT VIEW {table}_mv")
+    (row,) = warehouse.query("SELECT sum(calls) AS n FROM calls_daily FINAL")
+    assert row == {"n": 10}
+    states = warehouse.query(
+        "SELECT exception FROM system.view_refreshes WHERE database = {db:String}",
+        db=warehouse.database,
+    )
+    assert {row["exception"] for row in states} == {""}
