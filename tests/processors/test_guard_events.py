@@ -9,7 +9,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from spanledger import semconv, track
-from spanledger.guard import Budget
+from spanledger.guard import NOTHING_SPENT, Budget, Guard, Policy
+from spanledger.guard.breaker_rule import BreakerRule
 from spanledger.processors import Books
 from spanledger.processors.guard_events import GuardEventRecorder
 from spanledger.processors.metrics import DecisionCounter, observe_books
@@ -89,6 +90,24 @@ def test_a_refusal_is_a_record_in_the_span_in_which_it_was_made(otlp_server: Otl
         semconv.GUARD_ASKED: 1,
         semconv.GUARD_RETRY_AFTER_S: 12 * 3600.0,
     }
+
+
+def test_the_change_of_a_breaker_says_which_one_it_is(otlp_server: OtlpServer) -> None:
+    with exporting(otlp_server.endpoint) as exporter:
+        rule = BreakerRule("fragile", min_calls=1)
+        breaking = Guard(Policy(breakers=(rule,)), listeners=[GuardEventRecorder(exporter)])
+        reservation = breaking.admit(call()).granted()
+        breaking.settle(reservation, NOTHING_SPENT, outcome="failed")
+        assert exporter.flush(5.0)
+    attributes = otlp_server.logs[0].attributes
+    assert (attributes[semconv.GUARD_EVENT_KIND], attributes[semconv.GUARD_REASON]) == (
+        "breaker",
+        "tripped",
+    )
+    assert (attributes[semconv.GUARD_RULE], attributes[semconv.GUARD_SCOPE]) == (
+        "fragile",
+        "openai/gpt-4o",
+    )
 
 
 def test_decisions_are_counted_by_kind_reason_and_rule(reader: InMemoryMetricReader) -> None:

@@ -6,6 +6,7 @@ from opentelemetry import trace
 
 from spanledger import semconv
 from spanledger.guard import Call, GuardEvent, Refusal, Threshold
+from spanledger.guard.breaker import Transition
 from spanledger.processors.export import Exporter
 from spanledger.processors.records import Record
 
@@ -46,6 +47,8 @@ def event_attributes(event: GuardEvent) -> dict[str, Any]:
         attributes |= _refusal_attributes(refusal)
     if threshold is not None:
         attributes |= _threshold_attributes(threshold)
+    if event.breaker is not None:
+        attributes |= _breaker_attributes(event.breaker)
     return {name: value for name, value in attributes.items() if value is not None}
 
 
@@ -89,3 +92,7 @@ def _threshold_attributes(threshold: Threshold) -> dict[str, Any]:
         semconv.GUARD_LIMIT: threshold.limit,
         semconv.GUARD_SPENT: threshold.spent,
     }
+
+
+def _breaker_attributes(change: Transition) -> dict[str, Any]:
+    return {semconv.GUARD_RULE: change.rule, semconv.GUARD_SCOPE: change.target.name}

@@ -174,7 +174,7 @@ class Guard:
                 # Also for want of what calls in flight hold: this stream is one of them.
                 self._live.unasked.trip(short.demand, int(now))
             name = short.demand.key.rule
-            rule = self._live.rules.get(name) or self._plan.rules[name]
+            rule = self._live.rules.get(name) or self._plan.rule(name, reservation.call)
             refusal = _refusals.short(reservation.call, short, rule, now, cut=True)
         self._tell("cut", refusal.reason, now, call=reservation.call, refusal=refusal)
         return refusal
@@ -309,7 +309,8 @@ class Guard:
             # By whatever it would use: nobody knows how much that is.
             unmet = unmet._replace(amount=max(1, unmet.amount))
             self._live.unasked.trip(unmet, int(now))
-        return _refusals.short(call, short, self._plan.rules[short.demand.key.rule], now)
+        rule = self._plan.rule(short.demand.key.rule, call)
+        return _refusals.short(call, short, rule, now)
 
     # --- questions ------------------------------------------------------------------------
 
@@ -445,7 +446,7 @@ class Guard:
         if grant.shortage is None:
             return self._admitted(call, len(demands), now, grant.waited_s, permits)
         self._take_back(call, permits)
-        rule = self._plan.rules[grant.shortage.demand.key.rule]
+        rule = self._plan.rule(grant.shortage.demand.key.rule, call)
         refusal = _refusals.short(call, grant.shortage, rule, now)
         return self._refused(call, refusal, now, grant.waited_s)
 
@@ -491,7 +492,7 @@ class Guard:
         detail = (
             f"Breaker {change.rule!r}: {change.target.name} is {change.after.replace('_', ' ')}."
         )
-        self._tell("breaker", change.event, self._clock(), detail=detail)
+        self._tell("breaker", change.event, self._clock(), detail=detail, breaker=change)
 
     def _tell(
         self,
@@ -505,6 +506,7 @@ class Guard:
         threshold: Threshold | None = None,
         detail: str = "",
         event_id: str = "",
+        breaker: Transition | None = None,
     ) -> None:
         if not self._live.listeners:
             return
@@ -518,6 +520,7 @@ class Guard:
             waited_s,
             threshold,
             detail,
+            breaker,
         )
         tell(self._live.listeners, event)
 

@@ -75,7 +75,15 @@ class Plan:
         for rate in self._rates:
             if concerns(rate, call):
                 self._add_rate(demands, rate, call, now)
+        for rate in call.rates:
+            if rate.name not in self.rules and concerns(rate, call):
+                self._add_rate(demands, rate, call, now)
         return demands
+
+    def rule(self, name: str, call: Call) -> Budget | RateLimit:
+        """The rule of that name: of the policy, or one that `call` brings along."""
+        found = self.rules.get(name)
+        return found or next(rate for rate in call.rates if rate.name == name)
 
     def _add_rate(self, demands: list[Demand], rate: RateLimit, call: Call, now: float) -> None:
         start, earlier, part = rate.bucket(now)

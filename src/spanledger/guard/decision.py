@@ -7,11 +7,14 @@ long to make (0.9 against 0.4 µs for nine fields), and a call makes five of the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from spanledger.guard import errors
 from spanledger.guard.breaker import Permit
 from spanledger.guard.fingerprints import Fingerprint
+
+if TYPE_CHECKING:
+    from spanledger.guard.rules import RateLimit
 
 Metric = Literal["cost", "tokens", "calls", "concurrency"]
 #: What a budget may limit.
@@ -98,6 +101,8 @@ class Call(NamedTuple):
     """A tool call's name and arguments, hashed, for loop rules."""
     refine: Callable[[], Estimate] | None = None
     """A closer estimate, which takes longer to find: asked for when the first does not fit."""
+    rates: "tuple[RateLimit, ...]" = ()
+    """Rate limits that the work brings along. A rule of the policy replaces the one of its name."""
 
     @property
     def reservation_id(self) -> str:

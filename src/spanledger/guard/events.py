@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from spanledger.guard.breaker import Transition
 from spanledger.guard.decision import Call, Refusal, show_amount
 
 EventKind = Literal[
@@ -60,6 +61,8 @@ class GuardEvent:
     waited_s: float = 0.0
     threshold: Threshold | None = None
     detail: str = ""
+    breaker: Transition | None = None
+    """How a breaker changed, if the event is about one."""
 
     @property
     def message(self) -> str:

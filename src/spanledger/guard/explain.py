@@ -109,9 +109,9 @@ class Explainer:
         checks = [*self._loops(call), *self._ceilings(call), *self._breakers(call)]
         refusal, short = self._first(call, unpriced, checks), None
         if refusal is None and (short := ledger.shortage(demands)) is not None:
-            refusal = _refusals.short(call, short, plan.rules[short.demand.key.rule], now)
+            refusal = _refusals.short(call, short, plan.rule(short.demand.key.rule, call), now)
         look = partial(_counted, call, ledger=ledger, unpriced=unpriced, now=now)
-        counted = [look(demand, plan.rules[demand.key.rule]) for demand in demands]
+        counted = [look(demand, plan.rule(demand.key.rule, call)) for demand in demands]
         verdicts = (*counted, *checks)
         return Explanation(call, refusal, verdicts, self._waits_s(short)), short
 

@@ -64,10 +64,10 @@ def outcome_of_error(error: BaseException, retry_after_s: float | None = None) -
     """The outcome of a call to a provider that ended in `error`."""
     if not isinstance(error, Exception) or isinstance(error, SpanledgerRefusal):
         return "cancelled"
-    status = _status_of(error)
+    status = status_of(error)
     if status is not None and status >= 400:
         return outcome_of_status(status, retry_after_s)
-    names = _names(error)
+    names = class_names(error)
     if names & _OURS:
         return "cancelled"
     failed = names & _FAILURES or type(error).__name__ in _STREAM_ERRORS
@@ -100,7 +100,8 @@ def parse_retry_after(value: str, wall_now: float) -> float | None:
     return max(0.0, when.timestamp() - wall_now)
 
 
-def _status_of(error: Exception) -> int | None:
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error of a client library carries; None if it has none."""
     response = getattr(error, "response", None)
     for holder, name in ((error, "status_code"), (response, "status_code"), (error, "code")):
         status = getattr(holder, name, None)
@@ -116,8 +117,8 @@ def _botocore_status(response: object) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _names(error: BaseException) -> set[str]:
-    """Class names of the error and of what it was raised from.
+def class_names(error: BaseException) -> set[str]:
+    """Names of the classes of the error and of what it was raised from.
 
     Not of its context: that may be an older error, which the host was just handling.
     """
