@@ -1,8 +1,9 @@
 """What users call in code: who is acting, for whom, with which tool, and what happens."""
 
+from spanledger.track._arguments import arguments_hash
 from spanledger.track._baggage import use_baggage
 from spanledger.track._carry import CARRIED_ENV, Carried, arrive, arrive_by, attach, carried, carry
-from spanledger.track._content import Capture, use_capture
+from spanledger.track._content import Capture, note_command, use_capture, use_keeper, wanting
 from spanledger.track._error import error
 from spanledger.track._event import event
 from spanledger.track._ids import new_error_id
@@ -28,7 +29,8 @@ from spanledger.track._spans import (
     session,
     user,
 )
-from spanledger.track._tool import ToolCall, arguments_hash, tool, tool_call
+from spanledger.track._tool import ToolCall, tool, tool_call
+from spanledger.track._tries import Try, current_try, trying
 
 __all__ = [
     "CARRIED_ENV",
@@ -41,6 +43,7 @@ __all__ = [
     "Snapshot",
     "ToolCall",
     "Tracked",
+    "Try",
     "agent",
     "arguments_hash",
     "arrive",
@@ -51,12 +54,14 @@ __all__ = [
     "carried",
     "carry",
     "current_scope",
+    "current_try",
     "error",
     "event",
     "has_bound_scope",
     "in_scope",
     "is_bound",
     "new_error_id",
+    "note_command",
     "operation",
     "recent_snapshots",
     "record_error",
@@ -65,10 +70,13 @@ __all__ = [
     "snapshot",
     "tool",
     "tool_call",
+    "trying",
     "use_baggage",
     "use_capture",
+    "use_keeper",
     "use_reporter",
     "user",
+    "wanting",
     "wrap",
     "wrap_tools",
 ]

@@ -14,6 +14,8 @@ from spanledger.guard.breaker import Outcome
 from spanledger.guard.fingerprints import fingerprint, result_print
 from spanledger.guard.outcomes import outcome_of_tool_error
 from spanledger.guard.rules import TOOL_CALL, TRACE_ID
+from spanledger.track._options import NO_OPTIONS, Options
+from spanledger.track._permissions import demand
 from spanledger.track._scope import current_scope
 
 _log = logging.getLogger("spanledger.track")
@@ -26,16 +28,23 @@ _NO_RESULT = object()
 class Asked:
     """One call of a tool, as a plain or an async context manager.
 
-    Entering raises the refusal if a rule on tools, a loop rule, a breaker or a ceiling says so.
+    Entering raises the refusal if a rule on tools, a loop rule, a breaker or a ceiling says so,
+    and `PermissionDenied` for a tool of a higher level than is permitted here.
     Set `result` to what the tool gave, for loop rules.
     """
 
     _guard: Guard
 
-    def __init__(self, tool: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        tool: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Options = NO_OPTIONS,
+    ) -> None:
         self._held: Reservation | None = None
         self._call: Call | None = None
-        self._tool, self._args, self._kwargs = tool, args, kwargs
+        self._tool, self._args, self._kwargs, self._options = tool, args, kwargs, options
         self.result: Any = _NO_RESULT
         self.failed = False
         """What it gave is an error, though nothing was raised."""
@@ -50,21 +59,46 @@ class Asked:
         self._items.add(item)
 
     def __enter__(self) -> Self:
+        demand(self._tool, self._options.permission)
         self._guard = ready()
-        if self._guard.watches_tools:
+        if self._guard.watches_tools or self._options.rates:
             self._call = self._described()
             self._held = self._guard.admit(self._call).granted()
         return self
 
     async def __aenter__(self) -> Self:
+        demand(self._tool, self._options.permission)
         self._guard = await ready_async()
-        if self._guard.watches_tools:
+        if self._guard.watches_tools or self._options.rates:
             self._call = self._described()
             self._held = (await self._guard.admit_async(self._call)).granted()
         return self
 
     def _described(self) -> Call:
-        return _call(self._guard, self._tool, self._args, self._kwargs)
+        call = _call(self._guard, self._tool, self._args, self._kwargs)
+        return call._replace(rates=self._options.rates) if self._options.rates else call
+
+    def again(self, value: object) -> None:
+        """The tool does not run: its result is kept from an earlier call.
+
+        Nothing is charged, and it counts for no rate. It is a step of the agent all the same, so
+        ceilings and loop rules may refuse it.
+        """
+        demand(self._tool, self._options.permission)
+        self._look(ready(), value)
+
+    async def again_async(self, value: object) -> None:
+        """`again` for coroutines."""
+        demand(self._tool, self._options.permission)
+        self._look(await ready_async(), value)
+
+    def _look(self, guard: Guard, value: object) -> None:
+        if not guard.watches_tools:
+            return
+        call = _call(guard, self._tool, self._args, self._kwargs)
+        if (refusal := guard.check(call)) is not None:
+            raise refusal.error()
+        guard.observe_result(call, value)
 
     def __exit__(
         self,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from opentelemetry.context import Context, attach, detach, get_current
 
@@ -67,18 +67,22 @@ def around(function: _Any, start: Start) -> Any:
     """`function` with a `Run` around each call. Class and static methods stay such."""
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(around(function.__func__, start))
-    return functools.wraps(function)(_wrapper_for(function)(function, start))
+    return functools.wraps(function)(_WRAPPERS[kind_of(function)](function, start))
 
 
-def _wrapper_for(function: _Any) -> Callable[[_Any, Start], _Any]:
+Kind = Literal["plain", "coroutine", "generator", "async_generator"]
+
+
+def kind_of(function: _Any) -> Kind:
+    """The kind of a function, or of an object that can be called."""
     code = function
     if not inspect.isroutine(function) and not isinstance(function, functools.partial):
         code = getattr(type(function), "__call__", function)  # noqa: B004 - asked for its kind
     if inspect.iscoroutinefunction(code):
-        return _coroutine
+        return "coroutine"
     if inspect.isgeneratorfunction(code):
-        return _generator
-    return _async_generator if inspect.isasyncgenfunction(code) else _plain
+        return "generator"
+    return "async_generator" if inspect.isasyncgenfunction(code) else "plain"
 
 
 def _plain(function: _Any, start: Start) -> _Any:
@@ -160,3 +164,11 @@ def _async_generator(function: _Any, start: Start) -> _Any:
                     advance = partial(generator.asend, sent)
 
     return traced
+
+
+_WRAPPERS: dict[Kind, Callable[[_Any, Start], _Any]] = {
+    "plain": _plain,
+    "coroutine": _coroutine,
+    "generator": _generator,
+    "async_generator": _async_generator,
+}

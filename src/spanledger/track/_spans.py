@@ -13,6 +13,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from spanledger import semconv
 from spanledger.guard import SpanledgerRefusal
+from spanledger.track._content import note_command
 from spanledger.track._kinds import Steps, around
 from spanledger.track._scope import SCOPE_NAME, Scope, current_scope, in_scope
 
@@ -258,9 +259,36 @@ def user(user_id: str) -> Tracked:
     return Tracked("user", {semconv.SPAN_KIND: "user"}, lambda outer: outer._replace(user=user_id))
 
 
-def operation(name: str) -> Tracked:
-    """A named piece of work of your own between agent and calls."""
-    return Tracked(_text(name, "operation name"), {semconv.SPAN_KIND: "operation"})
+class _Operation(Tracked):
+    """The span of an operation, and what it was done for."""
+
+    _command: str | None = None
+
+    def serving(self, command: str | None) -> Self:
+        self._command = command
+        return self
+
+    def again(self) -> Self:
+        return super().again().serving(self._command)
+
+    def _start(self, parent: Context) -> Span:
+        span = super()._start(parent)
+        if self._command is not None:
+            note_command(span, self._command)
+        return span
+
+
+def operation(name: str, *, command: str | None = None) -> Tracked:
+    """A named piece of work of your own between agent and calls.
+
+    `command` is what it is done for, in the user's words: `spanledger.history` answers with it.
+    It is content: it stays in this process unless ``content = "actions"``.
+
+    >>> with operation("answer", command="Where is parcel 17?"):
+    ...     pass
+    """
+    made = _Operation(_text(name, "operation name"), {semconv.SPAN_KIND: "operation"})
+    return made.serving(None if command is None else _text(command, "command"))
 
 
 def _text(value: str, what: str) -> str:

@@ -1,22 +1,22 @@
 """`@tool`: a function of the agent as an ``execute_tool`` span."""
 
-import functools
-import hashlib
-import inspect
-import json
-import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Any, NamedTuple, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 from opentelemetry.trace import Span, Status, StatusCode
 
 from spanledger import semconv
 from spanledger.track import _content
 from spanledger.track._asking import Asked
-from spanledger.track._kinds import Steps, around
+from spanledger.track._described import Described, attributes, name_of
+from spanledger.track._kept import Results, keeping
+from spanledger.track._kinds import Steps, around, kind_of
+from spanledger.track._options import NO_OPTIONS, Options, options
+from spanledger.track._permissions import Permission
 from spanledger.track._spans import Tracked
+from spanledger.track._timeouts import within
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +31,14 @@ _MOST_ITEMS = 50
 def tool(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, category: str | None = None
+    *,
+    name: str | None = None,
+    category: str | None = None,
+    tags: tuple[str, ...] = (),
+    permission: Permission | None = None,
+    timeout_s: float | None = None,
+    rate: str | None = None,
+    cache_s: float | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -39,6 +46,7 @@ def tool(
     *,
     name: str | None = None,
     category: str | None = None,
+    **how: Any,
 ) -> Any:
     """Trace a function, plain or async, as a tool of the agent that calls it.
 
@@ -48,90 +56,102 @@ def tool(
 
     The span of a generator is open from its first step to its last, and current in its own
     steps only: what the caller does in between is not the tool's. Of a method, the object is
-    no argument. `category` is for grouping tools.
+    no argument.
+
+    `category` and `tags` are for grouping tools. A tool with a `permission` runs only where
+    that level is permitted (`spanledger.track.tools.permit`). `timeout_s` raises `ToolTimeout`
+    for one that takes longer; a plain function runs in a thread of its own for that. `rate`
+    (``10/minute``) is held by the guard, under the rule ``tool NAME``, which the policy may
+    replace. With `cache_s` a result is given again, for so many seconds, to the same arguments
+    and the same user: the tool does not run, and nothing is charged.
+
+    Raises `ValueError` and `TypeError` for options that can't be meant, for time-outs and
+    kept results of generators, and for kept results of methods.
 
     >>> @tool
     ... def look_up(word: str) -> str:
     ...     return word.upper()
+    >>> @tool(category="search", timeout_s=5, rate="10/minute", cache_s=60)
+    ... def search(words: str) -> str:
+    ...     return words
     """
     if function is None:
-        return lambda wrapped: traced(wrapped, name, category)
-    return traced(function, name, category)
+        return lambda wrapped: _made(wrapped, name, category, how)
+    return _made(function, name, category, how)
+
+
+def _made(
+    function: Callable[P, R], name: str | None, category: str | None, how: Mapping[str, Any]
+) -> Callable[P, R]:
+    named = name or name_of(getattr(function, "__func__", function))
+    if not how:
+        return traced(function, name, category)
+    if is_tool(function):
+        raise TypeError(f"the tool {named!r} is one already; say {', '.join(how)} where it is made")
+    return traced(function, name, category, options(named, **how))
 
 
 def traced(
-    function: Callable[P, R], name: str | None = None, category: str | None = None
+    function: Callable[P, R],
+    name: str | None = None,
+    category: str | None = None,
+    how: Options = NO_OPTIONS,
 ) -> Callable[P, R]:
     """`function` as a tool. One that is a tool already is left as it is."""
     if is_tool(function):
         return function
-    what = _Tool.of(function, name, category)
+    what = Described.of(function, name, category, how)
 
     def start(args: Sequence[Any], kwargs: Mapping[str, Any]) -> "_Run":
         return _Run(what, args, kwargs)
 
-    wrapped = around(function, start)
-    setattr(getattr(wrapped, "__func__", wrapped), _MARK, what.name)
+    wrapped = around(within(function, how.timeout_s, what.name), start)
+    if how.cache_s is not None:
+        wrapped = _keeping(wrapped, function, what, how.cache_s)
+    setattr(getattr(wrapped, "__func__", wrapped), _MARK, what)
     return cast("Callable[P, R]", wrapped)
+
+
+def _keeping(wrapped: Any, function: Any, what: "Described", cache_s: float) -> Any:
+    if what.has_self or isinstance(function, (classmethod, staticmethod)):
+        raise TypeError(f"the tool {what.name!r} is a method: it can't have cache_s")
+    if kind_of(function) not in {"plain", "coroutine"}:
+        raise TypeError(f"the tool {what.name!r} is a generator: it can't have cache_s")
+
+    def again(value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        with _Run(what, args, kwargs).kept(value):
+            return value
+
+    async def again_async(value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        async with _Run(what, args, kwargs).kept_async(value):
+            return value
+
+    return keeping(wrapped, Results(function, cache_s), again, again_async)
 
 
 def is_tool(function: object) -> bool:
     """Whether `function` is traced as a tool."""
-    return hasattr(getattr(function, "__func__", function), _MARK)
+    return described(function) is not None
 
 
-class _Tool(NamedTuple):
-    """What is the same for each call of one tool."""
-
-    name: str
-    description: str
-    category: str | None
-    function: Callable[..., Any]
-    has_self: bool
-
-    @classmethod
-    def of(cls, function: Any, name: str | None, category: str | None) -> "_Tool":
-        inner = getattr(function, "__func__", function)
-        description = (inspect.getdoc(inner) or "").split("\n", 1)[0]
-        return cls(
-            name or _name_of(inner),
-            description,
-            category,
-            inner,
-            not isinstance(function, types.MethodType) and _takes_self(function),
-        )
-
-
-def _name_of(function: Any) -> str:
-    if isinstance(function, functools.partial):
-        return _name_of(function.func)
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _takes_self(function: Any) -> bool:
-    """Whether the first argument is the object, or the class, that a method is called on."""
-    if isinstance(function, (classmethod, staticmethod)):
-        return isinstance(function, classmethod)
-    if not isinstance(function, types.FunctionType):
-        return False
-    owner, _, _ = function.__qualname__.rpartition(".")
-    in_class = bool(owner) and not owner.endswith("<locals>")
-    return in_class and function.__code__.co_varnames[:1] in (("self",), ("cls",))
+def described(function: object) -> "Described | None":
+    """What a tool is, as it was made; None if `function` is none."""
+    found = getattr(getattr(function, "__func__", function), _MARK, None)
+    return found if isinstance(found, Described) else None
 
 
 class _Run:
     """One call of a tool: its span, and what the guard says to it."""
 
-    def __init__(self, what: _Tool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def __init__(self, what: Described, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self._what, self._all, self._kwargs = what, args, kwargs
         own = args[1:] if what.has_self else args
-        attributes = _attributes(what.name, what.description, own, kwargs)
-        if what.category is not None:
-            attributes[semconv.TOOL_CATEGORY] = what.category
         span_name = f"{semconv.TOOL_OPERATION} {what.name}"
-        self._tracked = Tracked(span_name, attributes, lambda outer: outer._replace(tool=what.name))
-        self._asked = Asked(what.name, own, kwargs)
+        of_span = attributes(what, own, kwargs)
+        self._tracked = Tracked(span_name, of_span, lambda outer: outer._replace(tool=what.name))
+        self._asked = Asked(what.name, own, kwargs, what.options)
         self._content = _content.capturing()
+        self._wanting = _content.wanting()
         self._items: list[Any] = []
 
     @contextmanager
@@ -146,6 +166,27 @@ class _Run:
             async with self._asked:
                 self._note_arguments()
                 yield
+
+    @contextmanager
+    def kept(self, value: Any) -> Iterator[None]:
+        """Around a result that is given again: the tool does not run."""
+        with self._tracked:
+            self._asked.again(value)
+            self._note_kept(value)
+            yield
+
+    @asynccontextmanager
+    async def kept_async(self, value: Any) -> AsyncIterator[None]:
+        with self._tracked:
+            await self._asked.again_async(value)
+            self._note_kept(value)
+            yield
+
+    def _note_kept(self, value: Any) -> None:
+        self._tracked.span.set_attribute(semconv.TOOL_CACHED, True)
+        self._note_arguments()
+        if self._wanting:
+            _content.note_result(self._tracked.span, value)
 
     @contextmanager
     def generator(self) -> Iterator[Steps]:
@@ -168,7 +209,7 @@ class _Run:
 
     def returned(self, value: Any) -> None:
         self._asked.result = value
-        if self._content and not self._items:
+        if self._wanting and not self._items:
             _content.note_result(self._tracked.span, value)
 
     def yielded(self, value: Any) -> None:
@@ -184,7 +225,7 @@ class _Run:
         self._asked.failed = True
 
     def _note_arguments(self) -> None:
-        if self._content:
+        if self._wanting:
             given = self._all, self._kwargs
             _content.note_arguments(self._tracked.span, self._what.function, *given)
 
@@ -197,7 +238,7 @@ class ToolCall(_Run):
     """One call of a tool that is no function of this program; made by `tool_call`."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], category: str | None) -> None:
-        super().__init__(_Tool(name, "", category, _by_name, has_self=False), (), arguments)
+        super().__init__(Described(name, "", category, _by_name, has_self=False), (), arguments)
         self._stack = AsyncExitStack()
 
     @property
@@ -236,44 +277,3 @@ def tool_call(
 
 def _by_name(**arguments: object) -> None:
     """Stands for the tool where its arguments are named."""
-
-
-def _attributes(
-    name: str, description: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> dict[str, str]:
-    attributes = {
-        semconv.OPERATION_NAME: semconv.TOOL_OPERATION,
-        semconv.TOOL_NAME: name,
-        semconv.TOOL_TYPE: "function",
-        semconv.SPAN_KIND: "tool",
-        semconv.TOOL_ARGUMENTS_HASH: arguments_hash(args, kwargs),
-    }
-    if description:
-        attributes[semconv.TOOL_DESCRIPTION] = description
-    return attributes
-
-
-def arguments_hash(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """128 bits that are the same for the same arguments, whatever the order of the names.
-
-    What JSON can't hold counts by its type only: a default ``repr`` holds a memory address and
-    would make every call look different.
-    """
-    try:
-        canonical = _canonical([list(args), dict(kwargs)])
-    except (TypeError, ValueError, RecursionError):
-        # Names of several types, a circle, a nesting deeper than the stack: the tool must run.
-        canonical = _canonical(
-            [[_type_name(a) for a in args], {name: _type_name(a) for name, a in kwargs.items()}]
-        )
-    return hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), default=_type_name, skipkeys=True
-    )
-
-
-def _type_name(value: object) -> str:
-    return f"<{type(value).__qualname__}>"
