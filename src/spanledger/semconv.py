@@ -92,6 +92,15 @@ GUARD_RETRY_AFTER_S: Final = "spanledger.guard.retry_after_s"
 BUDGET_REMAINING: Final = "spanledger.budget.remaining"
 TOOL_ARGUMENTS_HASH: Final = "spanledger.tool.arguments_hash"
 TOOL_CATEGORY: Final = "spanledger.tool.category"
+TOOL_TAGS: Final = "spanledger.tool.tags"
+TOOL_PERMISSION: Final = "spanledger.tool.permission"
+TOOL_TIMEOUT_S: Final = "spanledger.tool.timeout_s"
+#: The result was kept from an earlier call: the tool did not run, and nothing was charged.
+TOOL_CACHED: Final = "spanledger.tool.cached"
+#: The tools of a chain, in their order.
+TOOL_CHAIN: Final = "spanledger.tool.chain"
+#: What somebody wanted when this was done: content.
+COMMAND: Final = "spanledger.command"
 SPAN_KIND: Final = "spanledger.kind"
 TRUNCATED: Final = "spanledger.truncated"
 ERROR_MESSAGE: Final = "spanledger.error.message"
@@ -127,18 +136,51 @@ SCRIPT_LIBRARIES: Final = "spanledger.script.libraries"
 #: Before the names of chosen environment variables.
 SCRIPT_ENVIRON_PREFIX: Final = "spanledger.script.environ."
 
+#: What recovery did, ``retry``, ``fallback`` or ``adapt``; the span covers the new try.
+RECOVERY_ACT: Final = "spanledger.recovery.act"
+#: Whose work it is.
+RECOVERY_NAME: Final = "spanledger.recovery.name"
+#: The kind of failure that led there.
+RECOVERY_FAILURE: Final = "spanledger.recovery.failure"
+RECOVERY_WAIT_S: Final = "spanledger.recovery.wait_s"
+#: The alternative that was taken, or the rule by which the prompt was changed.
+RECOVERY_CHOICE: Final = "spanledger.recovery.choice"
+#: On the event that ends it: what was tried, in order, and why it was left; why it gave up.
+RECOVERY_EVENT_NAME: Final = "spanledger.recovery"
+RECOVERY_TRAIL: Final = "spanledger.recovery.trail"
+RECOVERY_GAVE_UP: Final = "spanledger.recovery.gave_up"
+HEALTH_EVENT_NAME: Final = "spanledger.health.action"
+HEALTH_OPERATION: Final = "spanledger.health.operation"
+HEALTH_OUTCOME: Final = "spanledger.health.outcome"
+PROCESS_PID: Final = "process.pid"
+HEALTH_PROFILE: Final = "spanledger.health.profile"
+
 #: ``event.name`` of the log record that carries one guard decision.
 GUARD_EVENT_NAME: Final = "spanledger.guard.decision"
 
 METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a metric's name
 METRIC_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+#: The totals of `spanledger.track.tokens`, and whether they are of model calls or of the program.
+METRIC_TOKENS_USED: Final = "spanledger.tokens.used"
+TOKENS_SOURCE: Final = "spanledger.tokens.source"
 METRIC_UNPRICED_CALLS: Final = "spanledger.cost.unpriced_calls"
 METRIC_GUARD_DECISIONS: Final = "spanledger.guard.decisions"
+METRIC_BUDGET_LIMIT: Final = "spanledger.budget.limit"
+METRIC_BUDGET_SPENT: Final = "spanledger.budget.spent"
+METRIC_BUDGET_RESERVED: Final = "spanledger.budget.reserved"
+METRIC_BUDGET_RESETS_IN: Final = "spanledger.budget.resets_in"
 METRIC_EXPORT_ACCEPTED: Final = "spanledger.export.accepted"
 METRIC_EXPORT_DELIVERED: Final = "spanledger.export.delivered"
 METRIC_EXPORT_SPOOLED: Final = "spanledger.export.spooled"
 METRIC_EXPORT_DROPPED: Final = "spanledger.export.dropped"
 METRIC_EXPORT_SPOOL_ERRORS: Final = "spanledger.export.spool_errors"
+METRIC_HEALTH_SCORE: Final = "spanledger.health.score"
+METRIC_HEALTH_OPERATION_DURATION: Final = "spanledger.health.operation.duration"
+METRIC_RECOVERY_ACTS: Final = "spanledger.recovery.acts"
+METRIC_PROCESS_MEMORY: Final = "process.memory.usage"
+METRIC_PROCESS_CPU: Final = "process.cpu.utilization"
+METRIC_PROCESS_THREADS: Final = "process.thread.count"
+METRIC_PROCESS_FILES: Final = "process.unix.file_descriptor.count"
 
 #: Operations in which a provider is asked to produce or embed: each is one call that is billed.
 INFERENCE_OPERATIONS: Final = frozenset(

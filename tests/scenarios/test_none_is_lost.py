@@ -9,8 +9,8 @@ import pytest
 from tests.guard._ledger_machine import MUTANTS
 
 _TESTS = Path(__file__).parents[1]
-#: Retries with jitter, the way out of telemetry, and redaction are held elsewhere.
-_ELSEWHERE = {16, 26, 27, 28, 29}
+#: The way out of telemetry and redaction are held elsewhere.
+_ELSEWHERE = {27, 28, 29}
 SCENARIOS = sorted(set(range(1, 31)) - _ELSEWHERE)
 
 NASTY = (

@@ -29,7 +29,7 @@ from spanledger.instrumentation._failures import Charge
 from spanledger.instrumentation._safely import refuse_where_limits_hold
 from spanledger.instrumentation._stream_limit import StreamLimit
 from spanledger.pricing import Cost
-from spanledger.track import Scope
+from spanledger.track import Scope, Try, current_try, tokens
 from spanledger.usage import Usage
 from spanledger.usage.tokens import count_text, encoding_name, load
 
@@ -53,7 +53,9 @@ class Admission:
     _scope: Scope
     _call_id: str
     _started_ns: int
-    _attempt = 1
+    _attempt = _first_attempt = 1
+    #: The try of a piece of work (`spanledger.recovery`) that this call is a part of.
+    _try: Try | None = None
     _decision: Decision | None = None
     _reservation: Reservation | None = None
     _limit: StreamLimit | None = None
@@ -65,6 +67,9 @@ class Admission:
         self._scope = scope
         self._call_id = f"{random.getrandbits(128):032x}"
         self._started_ns = now_ns
+        self._tally = tokens.current_tally()
+        if (this := current_try()) is not None:
+            self._try, self._attempt, self._first_attempt = this, this.number, this.number
 
     def _next_attempt(self, now_ns: int) -> None:
         self._decision = self._limit = None
@@ -151,7 +156,20 @@ class Admission:
                 spent = _reckoning.spending(usage, cost)
                 self._guard.settle(reservation, spent, outcome=outcome, first_token_s=first_token_s)
                 self._span.count(cost_nano_usd=spent.cost_nano_usd, tokens=spent.tokens or 0)
+                self._track(usage)
         return usage, cost
+
+    def _track(self, usage: Usage) -> None:
+        """What the agent itself is told of its tokens."""
+        tokens.saw_call(
+            self._scope.session,
+            self._scope.tool,
+            self.request.operation,
+            usage.input_tokens,
+            usage.output_tokens,
+            duration_s=(time.time_ns() - self._started_ns) / 1e9,
+            tally=self._tally,
+        )
 
     def _settle_in_full(self) -> Cost:
         """Charge all that is held: something of ours failed on the way to better knowledge."""
@@ -178,7 +196,7 @@ class Admission:
 
         Failed attempts before the refusal have spans of their own.
         """
-        billing = "refused" if self._attempt == 1 else "container"
+        billing = "refused" if self._attempt == self._first_attempt else "container"
         return {semconv.BILLING: billing, semconv.CALL_ID: self._call_id}
 
 

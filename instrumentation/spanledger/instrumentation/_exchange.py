@@ -20,7 +20,7 @@ from opentelemetry import context as otel_context
 from spanledger import semconv
 from spanledger.guard import Refusal, SpanledgerRefusal
 from spanledger.guard.breaker import Outcome
-from spanledger.instrumentation import _background, _spans
+from spanledger.instrumentation import _background, _commands, _spans
 from spanledger.instrumentation._admission import Admission
 from spanledger.instrumentation._call_span import CallSpan, failure_attributes
 from spanledger.instrumentation._facts import (
@@ -90,6 +90,7 @@ class Exchange(Admission):
         self._noted = GatedCall(self._started_ns, {request.model})
         note_gated_call(self._noted)
         self._span = CallSpan(request, context, self._span_ends)
+        _commands.note(self._span, request)
 
     def context(self) -> otel_context.Context:
         """The context to send the request in."""
@@ -141,7 +142,10 @@ class Exchange(Admission):
         if self._first_chunk_ns is None:
             self._first_chunk_ns = time.time_ns()
         try:
-            if reader.chunk(chunk):
+            ended = reader.chunk(chunk)
+            if self._try is not None and reader.text:
+                self._try.streamed = True
+            if ended:
                 self._finish("completed", reader.reply())
             elif self._limit is not None:
                 return self._within_limit(reader, self._limit)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from spanledger import guard
+from spanledger import guard, health
 from spanledger.config import (
     AlertSettings,
     ConfigError,
@@ -31,8 +31,9 @@ from spanledger.guard.reloading import Reloader
 from spanledger.instrumentation import _context_carry, _hooks
 from spanledger.instrumentation._export_options import export_options
 from spanledger.instrumentation._options import options
-from spanledger.processors import errors, providers, span_end
+from spanledger.processors import errors, history, providers, span_end
 from spanledger.processors.attribution import AttributionProcessor
+from spanledger.processors.budget_metrics import observe_budgets
 from spanledger.processors.clean import Cleaner
 from spanledger.processors.endpoint import endpoint_of
 from spanledger.processors.enforcement import EnforcementProcessor
@@ -292,6 +293,8 @@ def _webhooks(alerts: AlertSettings, clean: Callable[[str], str]) -> list[guard.
 def _start_telemetry(made: Installation, environ: dict[str, str]) -> None:
     span_end.install()
     _collect_errors(made.settings, made.redact.cut)
+    remembered = made.settings.history
+    history.remember(remembered.actions, made.redact.cut, remembered.language)
     export = made.settings.export
     if export.mode != "off":
         made.endpoint = endpoint_of(export.endpoint, environ)
@@ -300,6 +303,8 @@ def _start_telemetry(made: Installation, environ: dict[str, str]) -> None:
         observe_books(made.exporter.books)
         atexit.register(made.exporter.shutdown)
     guard.current().with_listener(DecisionCounter())
+    observe_budgets()
+    health.observe()
 
     def equip(provider: TracerProvider) -> None:
         _equip(provider, made, environ)
@@ -397,6 +402,7 @@ def uninstall() -> None:
         providers.make_missing(False)
         span_end.uninstall()
         errors.use(None)
+        history.use(None)
         use_reporter(None)
         if made is not None and made.exporter is not None:
             atexit.unregister(made.exporter.shutdown)

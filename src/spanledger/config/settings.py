@@ -299,6 +299,21 @@ class ScriptSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """What a process remembers of its own actions (`spanledger.history`)."""
+
+    actions: int = _setting(
+        100,
+        env="SPANLEDGER_HISTORY_ACTIONS",
+        doc="So many of the last actions are kept in memory, with commands, arguments and "
+        "results of 500 characters; 0: none.",
+    )
+    language: str = _setting(
+        "en", env="SPANLEDGER_HISTORY_LANGUAGE", doc="Language of its sentences: `en` or `id`."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AlertSettings:
     """Who is told about refusals, thresholds, breakers and loops, beside the log."""
 
@@ -337,6 +352,7 @@ class Settings:
     redaction: RedactionSettings = field(default_factory=RedactionSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
     script: ScriptSettings = field(default_factory=ScriptSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     warehouse: WarehouseSettings = field(default_factory=WarehouseSettings)
 
@@ -353,6 +369,7 @@ SECTIONS: dict[str, type[Any]] = {
     "redaction": RedactionSettings,
     "errors": ErrorSettings,
     "script": ScriptSettings,
+    "history": HistorySettings,
     "alerts": AlertSettings,
     "warehouse": WarehouseSettings,
 }

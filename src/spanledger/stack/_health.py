@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spanledger.health import vitals
 from spanledger.stack._info import USER
 from spanledger.stack._journal import Journal
 from spanledger.stack.receiver import Receiver
@@ -60,4 +61,5 @@ class Health:
             "inserts": intake.inserts,
             "last_insert_at": last_s and datetime.fromtimestamp(last_s, UTC).isoformat(),
             "disk_free_bytes": self.free_bytes,
+            "process": vitals()._asdict(),
         }

@@ -33,8 +33,8 @@ _FORBIDDEN_SETTINGS: Final = frozenset(
     {"format_schema", "format_schema_source", "output_format_schema"}
 )
 # CONTROL statements of the engine's classification that a session may need. Grants decide
-# which forms of SYSTEM and KILL go through.
-_CONTROL_WORDS: Final = frozenset({"SET", "USE", "KILL", "SYSTEM", "CREATE", "DROP"})
+# which forms of SYSTEM and KILL, and which tables of DELETE, go through.
+_CONTROL_WORDS: Final = frozenset({"SET", "USE", "KILL", "SYSTEM", "CREATE", "DROP", "DELETE"})
 _CURLY_QUOTES: Final = re.compile("[\u2018\u2019\u201c\u201d]")
 
 
