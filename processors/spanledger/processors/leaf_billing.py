@@ -23,7 +23,7 @@ from spanledger.pricing import Cost
 from spanledger.processors import gates
 from spanledger.processors.attribution import GATE_SCOPE, doubles_a_gated_call, models_of
 from spanledger.processors.nodes import Node
-from spanledger.track import Scope, current_scope
+from spanledger.track import Scope, current_scope, tokens
 from spanledger.usage import MISSING, Usage, dialects
 from spanledger.usage.dialects import Inference
 
@@ -196,6 +196,15 @@ def _bill(span: Span, node: Node, attributes: Mapping[str, Any], found: Inferenc
     known = None if usage.source == "missing" else usage.total_tokens
     spending = Spending(known, cost.nano_usd, estimated=usage.source != "provider")
     ready_soon().charge(call, spending)
+    tokens.saw_call(
+        call.session,
+        call.tool,
+        found.operation,
+        usage.input_tokens,
+        usage.output_tokens,
+        duration_s=max(0, time.time_ns() - (span.start_time or time.time_ns())) / 1e9,
+        tally=tokens.current_tally(),
+    )
 
 
 def _remember(span: Span, attributes: Mapping[str, Any], found: Inference) -> None:

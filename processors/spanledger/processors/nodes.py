@@ -47,9 +47,9 @@ class Node:
     """What we know of one open span. Counts are this span's subtree's, itself included."""
 
     __slots__ = (
-        "baseline", "billed", "calls", "complete", "cost_nano_usd", "failure", "handled",
-        "holds_call", "kind", "label", "name", "on_end", "parent", "scope", "started_ns", "steps",
-        "tokens", "unpriced_calls",
+        "baseline", "billed", "calls", "complete", "contents", "cost_nano_usd", "failure",
+        "handled", "holds_call", "kind", "label", "name", "on_end", "parent", "scope",
+        "started_ns", "steps", "tokens", "unpriced_calls",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +86,8 @@ class Node:
         self.scope: Scope | None = None
         #: All has been said about the span: nothing is left to do when it ends.
         self.complete = False
+        #: What `processors.history` knows of commands, arguments and results, if anything.
+        self.contents: Any = None
         #: Called with the span while it is still open, just before it ends.
         self.on_end: Callable[[Any], None] | None = None
 

@@ -25,6 +25,7 @@ CONTENT = frozenset(
         "gen_ai.retrieval.query.text",
         "gen_ai.retrieval.documents",
         "gen_ai.memory.records",
+        semconv.COMMAND,
         semconv.TOOL_ARGUMENTS,
         semconv.TOOL_RESULT,
     }
@@ -43,7 +44,7 @@ _STATE = frozenset(
 )
 
 #: Contents of single actions, which `content = "actions"` lets through.
-_ACTION_CONTENT = frozenset({semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT})
+_ACTION_CONTENT = frozenset({semconv.COMMAND, semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT})
 
 #: No prefix of these may be one under which anybody records content: the conventions, and what
 #: was there before them, have content of their own under ``gen_ai.`` and ``mcp.``.

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import StatusCode
 
 from spanledger import semconv
-from spanledger.processors import errors, leaf_billing
+from spanledger.processors import errors, history, leaf_billing
 from spanledger.processors.nodes import Node, node_of
 
 
@@ -53,6 +53,7 @@ def _leave_note(span: SdkSpan, node: Node) -> None:
     failed = span.status.status_code is StatusCode.ERROR
     if failed and not node.failure:
         errors.span_fails(span, node)
+    history.span_ends(span, node, failed=failed)
     if node.parent is not None:
         node.tell_parent(span.name, failed=failed, ended_ns=time.time_ns())
 
