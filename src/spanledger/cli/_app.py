@@ -15,8 +15,10 @@ from spanledger.cli._errors import CliError, known_errors
 DEBUG_VARIABLE = "SPANLEDGER_DEBUG"
 #: In the order in which people meet them.
 COMMANDS = (
-    "demo", "up", "down", "status", "backup", "restore", "graduate", "migrate", "report", "trace",
-    "budget", "rate-limit", "breaker", "guard", "doctor", "prices", "run",
+    "demo", "up", "down", "status", "health", "backup", "restore", "graduate", "migrate", "verify",
+    "reprice", "report", "trace", "usage", "forecast", "anomalies",
+    "reconcile", "history", "budget", "rate-limit", "breaker",
+    "guard", "doctor", "prices", "mcp", "run",
 )  # fmt: skip
 _INTERRUPTED = 130
 

@@ -11,6 +11,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     """Errors of the rooms below whose text is one sentence for people."""
     from spanledger.config import ConfigError
     from spanledger.guard import AdminError, StoreUnavailable
+    from spanledger.history import NoBrowser, UnknownAction
     from spanledger.pricing import PricesFileError
     from spanledger.stack import StackError
     from spanledger.warehouse import WarehouseError
@@ -19,8 +20,10 @@ def known_errors() -> tuple[type[Exception], ...]:
         CliError,
         AdminError,
         ConfigError,
+        NoBrowser,
         PricesFileError,
         StackError,
         StoreUnavailable,
+        UnknownAction,
         WarehouseError,
     )

@@ -1,0 +1,1 @@
+"""The verbs of `spanledger usage`, one a file."""
