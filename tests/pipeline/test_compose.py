@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spanledger.warehouse import WarehouseError, connect, migrate
+from spanledger.warehouse import WarehouseError, allow_reader, connect, migrate
 from tests._engines import ClickHouseServer, EngineUnavailable
 from tests.pipeline import _otlp
 from tests.pipeline._collector import CONFIGS, Collector, validate
@@ -163,6 +163,7 @@ def test_each_user_may_do_its_work_and_no_more(
 ) -> None:
     with connect(url(configured, "spanledger_admin")) as admin:
         migrate(admin)
+        allow_reader(admin, _PASSWORDS["SPANLEDGER_READER_PASSWORD"])
     collector = Collector(
         tmp_path,
         ["agent.yaml"],
@@ -183,7 +184,7 @@ def test_each_user_may_do_its_work_and_no_more(
             for request in (_otlp.traces(_otlp.span(1, call)), _otlp.logs(), _otlp.metrics()):
                 assert _otlp.post(collector.endpoint, request) == 200
             assert wait_until(lambda: len(reader.query("SELECT * FROM calls")) == 1)
-            assert wait_until(lambda: len(reader.query("SELECT * FROM otel_logs")) == 2)
+            assert wait_until(lambda: len(reader.query("SELECT * FROM logs")) == 2)
         finally:
             collector.kill()
         assert reader.query("SELECT 1 AS one SETTINGS max_execution_time = 45")
@@ -193,6 +194,7 @@ def test_each_user_may_do_its_work_and_no_more(
             "SELECT * FROM url('http://127.0.0.1:1/x', 'CSV', 'a String')",
             "SELECT * FROM file('/etc/passwd', 'LineAsString')",
             "SELECT * FROM system.query_log",
+            "SELECT * FROM otel_logs",
         ):
             with pytest.raises(WarehouseError):
                 reader.query(forbidden)
