@@ -1,0 +1,3 @@
+from spanledger.testing.pytest_plugin import captured_spans
+
+__all__ = ["captured_spans"]
