@@ -3,6 +3,8 @@
 import json
 import shutil
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -71,7 +73,12 @@ def test_a_backup_under_load_holds_whole_batches_and_loses_nothing(
     senders = [Patient(urlsplit(info.otlp_endpoint).port) for _ in range(2)]
     for sender in senders:
         sender.start()
-    made = [backup(tmp_path / f"b{number}", data_dir) for number in range(3)]
+    made = []
+    for number in range(3):
+        made.append(backup(tmp_path / f"b{number}", data_dir))
+        come_in = acknowledged(senders)
+        while acknowledged(senders) == come_in:
+            time.sleep(0.02)
     for sender in senders:
         sender.ending.set()
     for sender in senders:
@@ -82,6 +89,10 @@ def test_a_backup_under_load_holds_whole_batches_and_loses_nothing(
     sent = sum(len(sender.acknowledged) for sender in senders)
     assert cost(info)[0] == 30 + sent
     assert restore(tmp_path / "b1", tmp_path / "new") == made[1]
+
+
+def acknowledged(senders: Sequence[Sender]) -> int:
+    return sum(len(sender.acknowledged) for sender in senders)
 
 
 class Patient(Sender):

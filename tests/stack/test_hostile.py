@@ -202,6 +202,7 @@ def test_health_tells_what_an_operator_asks(running: StackInfo, post_otlp: Ask) 
     assert health["waiting"]["requests"] == 0
     assert health["last_insert_at"] > "2020"
     assert health["disk_free_bytes"] > 0
+    assert health["process"]["memory_bytes"] > 0
     assert health["engine_version"] == running.engine_version
     assert health["schema_version"] >= 2
     assert (health["state"], health["problem"]) == ("ok", None)
