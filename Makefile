@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo collector e2e compose-config env test test-slow coverage lint format typecheck bench bench-micro prices docs wheel clean
+.PHONY: help install demo collector e2e compose-config env test test-slow coverage lint format typecheck bench bench-pipeline bench-micro prices docs wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,10 +60,16 @@ format: $(INSTALLED) ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Compare what a call costs, with and without us and beside the official instrumentation
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet 'opentelemetry-instrumentation-genai-openai==1.3b0'
-	$(BIN)/python benchmarks/overhead.py
+bench: $(INSTALLED) ## Compare what a call costs beside every peer; writes docs/benchmarks.md (20 to 40 minutes)
+	$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)
 	$(BIN)/python benchmarks/startup.py
+
+bench-pipeline: $(INSTALLED) collector ## Time Collector, local stack, tables and dashboards on millions of spans
+	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/stack.py
+	$(BIN)/python benchmarks/warehouse.py
+	$(BIN)/python benchmarks/dashboards.py
+	$(BIN)/python benchmarks/analytics.py
 
 bench-micro: $(INSTALLED) ## Time the small parts, each beside its target
 	@for file in benchmarks/micro_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -30,7 +30,7 @@ def search(words: str) -> str:
 def library() -> Iterator[str]:
     """A server on a free port; its address."""
     import uvicorn
-    from mcp.server import MCPServer  # type: ignore[import-not-found]  # not installed where types are checked
+    from mcp.server import MCPServer
 
     server = MCPServer("library", log_level="CRITICAL")
     server.add_tool(search)
@@ -50,8 +50,8 @@ def library() -> Iterator[str]:
 
 @track.agent("librarian")
 async def ask(address: str) -> Any:
-    from mcp import ClientSession  # type: ignore[import-not-found]  # not installed where types are checked
-    from mcp.client.streamable_http import streamable_http_client  # type: ignore[import-not-found]  # not installed where types are checked
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
 
     async with streamable_http_client(address) as streams, ClientSession(*streams[:2]) as session:
         await session.initialize()

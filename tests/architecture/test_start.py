@@ -26,7 +26,16 @@ HEAVY = (
     "uvicorn",
 )
 #: Rooms that an agent's process loads.
-IN_AGENTS = ("instrumentation", "processors", "guard", "track", "pricing", "usage", "config", "history")
+IN_AGENTS = (
+    "instrumentation",
+    "processors",
+    "guard",
+    "track",
+    "pricing",
+    "usage",
+    "config",
+    "history",
+)
 PROGRAM = """
 import importlib, json, sys
 importlib.import_module(sys.argv[1])
