@@ -100,7 +100,7 @@ def main() -> int:
         verdict = "ok" if measured <= operation.target_ms else "MISSED"
         missed += verdict != "ok"
         print(
-            f"{operation.name:40} {measured:8.3f} ms   target {operation.target_ms:5.1f}   {verdict}"
+            f"{operation.name:40} {measured:8.3f} ms  target {operation.target_ms:5.1f}   {verdict}"
         )
     return int(bool(missed))
 
