@@ -221,7 +221,8 @@ class ClickHouseServer:
 
     def _last_words(self) -> str:
         lines = (self.directory / "server.log").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it wrote nothing"
+        thrown = [line for line in lines if "Exception: " in line]
+        return (thrown or lines or ["it wrote nothing"])[-1][:1000]
 
 
 def _users_xml(server: ClickHouseServer) -> str:

@@ -154,3 +154,10 @@ def test_eight_processes_share_one_budget_to_the_cent(tmp_path: Path) -> None:
     calls = int(printed.split(" calls reached the provider.")[0].splitlines()[-1])
     assert 28 <= calls <= 33
     assert f"spent ${calls * 6 / 10_000:.4f}" in printed
+
+
+def test_an_agent_asks_itself_and_takes_another_way(tmp_path: Path) -> None:
+    printed = _printed("ask_yourself.py", tmp_path)
+    assert "failed: TimeoutError. Another way, then.\nPX-7731 left Bergen" in printed
+    assert "The command it served: “Where is parcel PX-7731?”." in printed
+    assert "Before it failed: the tool ask_carrier (TimeoutError)." in printed

@@ -159,6 +159,7 @@ def test_control_statements_are_refused_unless_a_session_needs_them(sql: str) ->
     assert refusal(sql, "CONTROL", 1)
     assert refusal("SET max_threads = 1", "CONTROL", 1) is None
     assert refusal("DELETE FROM memories WHERE id = '1'", "CONTROL", 1) is None
+    assert refusal("OPTIMIZE TABLE memories FINAL", "CONTROL", 1) is None
 
 
 def test_several_statements_and_global_changes_are_refused() -> None:

@@ -33,8 +33,10 @@ _FORBIDDEN_SETTINGS: Final = frozenset(
     {"format_schema", "format_schema_source", "output_format_schema"}
 )
 # CONTROL statements of the engine's classification that a session may need. Grants decide
-# which forms of SYSTEM and KILL, and which tables of DELETE, go through.
-_CONTROL_WORDS: Final = frozenset({"SET", "USE", "KILL", "SYSTEM", "CREATE", "DROP", "DELETE"})
+# which forms of SYSTEM and KILL, and which tables of DELETE and OPTIMIZE, go through.
+_CONTROL_WORDS: Final = frozenset(
+    {"SET", "USE", "KILL", "SYSTEM", "CREATE", "DROP", "DELETE", "OPTIMIZE"}
+)
 _CURLY_QUOTES: Final = re.compile("[\u2018\u2019\u201c\u201d]")
 
 
