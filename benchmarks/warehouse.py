@@ -77,7 +77,8 @@ def stock_and_typed(warehouse: Warehouse, spans: int) -> None:
     roll_up(warehouse)
     stock, typed = bytes_of(warehouse, _STOCK_TABLES), bytes_of(warehouse, _TYPED_TABLES)
     print(f"bytes/span: stock {stock / spans:.1f}, typed {typed / spans:.1f}, "
-          f"typed/stock {typed / stock:.3f}; roll-ups {bytes_of(warehouse, _ROLLUPS) / spans:.1f}")  # fmt: skip
+          f"typed/stock {typed / stock:.3f}; "
+          f"roll-ups {bytes_of(warehouse, _ROLLUPS) / spans:.1f}")  # fmt: skip
     slow, middle, fast = (median_ms(warehouse, sql) for sql in (STOCK, TYPED, BY_MODEL))
     print(f"30-day cost by model at {spans:,} spans: stock {slow:.0f} ms, typed {middle:.0f} ms, "
           f"roll-up {fast:.1f} ms, stock/roll-up {slow / fast:.0f}")  # fmt: skip

@@ -137,7 +137,7 @@ def over_time(
 ) -> str:
     """A curve of `value` for each `by`; those beyond the `most` that cost most are one: other."""
     return f"""WITH top AS (
-    SELECT {by} FROM {usage(filter_by=filter_by)} GROUP BY {by} ORDER BY sum(cost_usd) DESC, sum(calls) DESC LIMIT {most}
+    SELECT {by} FROM cost_hourly WHERE {HOURS} AND {filter_by.hours} GROUP BY {by} ORDER BY sum(toFloat64(cost_usd)) DESC, sum(calls) DESC LIMIT {most}
 )
 SELECT $__timeInterval(t) AS time,
     multiIf(toString({by}) = '', '(none)', {by} IN (SELECT {by} FROM top), toString({by}), 'other') AS series,

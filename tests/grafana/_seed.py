@@ -81,8 +81,8 @@ INSERT INTO otel_metrics_gauge (TimeUnix, StartTimeUnix, ServiceName, MetricName
 SELECT
     {end:DateTime} - intDiv(number, 10) * 1800, {end:DateTime} - 2592000, 'shop', metric.1,
     number % 2 = 0
-        ? map('spanledger.guard.rule', 'daily', 'spanledger.guard.scope', '', 'spanledger.guard.metric', 'cost', 'spanledger.guard.window', 'day')
-        : map('spanledger.guard.rule', 'monthly', 'spanledger.guard.scope', '', 'spanledger.guard.metric', 'cost', 'spanledger.guard.window', 'month'),
+        ? map('spanledger.guard.rule', 'daily', 'spanledger.guard.scope', 'global', 'spanledger.guard.metric', 'cost', 'spanledger.guard.window', 'day')
+        : map('spanledger.guard.rule', 'monthly', 'spanledger.guard.scope', 'global', 'spanledger.guard.metric', 'cost', 'spanledger.guard.window', 'month'),
     metric.2
 FROM (
     SELECT number, [

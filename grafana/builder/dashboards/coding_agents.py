@@ -203,7 +203,7 @@ ORDER BY time, series""",
     table(
         "Dearest sessions",
         f"""SELECT session_id AS Session, any(agent) AS Product, any(user_id) AS User, min(first_ts) AS Began, max(last_ts) AS `Last call`,
-    sum(calls) AS Calls, toFloat64(sum(cost_usd)) AS Cost
+    sum(calls) AS Calls, sum(toFloat64(cost_usd)) AS Cost
 FROM session_hours
 WHERE {_WHO}
 GROUP BY session_id

@@ -146,7 +146,7 @@ ORDER BY time, series""",
         now() + toIntervalSecond(toInt64(greatest(0, b.limit_amount - b.spent_amount) / r.usd_per_hour * 3600)), NULL) AS `Used up at`,
     b.ends_at AS `Window ends`
 FROM chosen AS b
-CROSS JOIN (SELECT toFloat64(max(usd_per_hour)) AS usd_per_hour FROM burn_rate WHERE scope = 'all' AND period = '6h') AS r
+CROSS JOIN (SELECT toFloat64(sum(cost_usd)) / 6 AS usd_per_hour FROM calls WHERE ts >= now('UTC') - INTERVAL 6 HOUR) AS r
 WHERE b.scope IN ('', 'global')
 ORDER BY Lasts
 LIMIT 50""",
@@ -213,7 +213,7 @@ _BY = (
     ),
     ranking(
         "By user",
-        f"""SELECT user_id AS name, toFloat64(sum(cost_usd)) AS cost
+        f"""SELECT user_id AS name, sum(toFloat64(cost_usd)) AS cost
 FROM (
     SELECT user_id, cost_usd
     FROM user_hours
@@ -324,7 +324,7 @@ _SESSIONS = (
     table(
         "Dearest sessions",
         f"""SELECT session_id AS Session, any(agent) AS Agent, any(user_id) AS User,
-    sum(calls) AS Calls, toFloat64(sum(cost_usd)) AS Cost
+    sum(calls) AS Calls, sum(toFloat64(cost_usd)) AS Cost
 FROM {sessions(filter_by=_CHOSEN)}
 GROUP BY session_id
 ORDER BY Cost DESC

@@ -33,7 +33,7 @@ _HEADLINES = (
     ),
     stat(
         "At this hour's rate",
-        "SELECT toFloat64(usd_per_hour) * 24 AS cost FROM burn_rate WHERE scope = 'all' AND period = '1h'",
+        "SELECT toFloat64(sum(cost_usd)) * 24 AS cost FROM calls WHERE ts >= now('UTC') - INTERVAL 1 HOUR HAVING count() > 0",
         unit=units.USD,
         width=6,
         description="What a day would cost that goes on as the last hour did. Far above the forecast: "
@@ -175,7 +175,7 @@ _DRIFT = (
         f"""SELECT toDateTime(day, 'UTC') AS time, ['median', 'mean', 'one in twenty'][n] AS series,
     [quantile(0.5)(cost), avg(cost), quantile(0.95)(cost)][n] AS value
 FROM (
-    SELECT toDate(hour) AS day, session_id, toFloat64(sum(cost_usd)) AS cost
+    SELECT toDate(hour) AS day, session_id, sum(toFloat64(cost_usd)) AS cost
     FROM session_hours
     WHERE hour >= toStartOfDay(toDateTime($__fromTime, 'UTC')) AND hour <= $__toTime AND {chosen(agent="agent")}
     GROUP BY day, session_id

@@ -153,7 +153,7 @@ _SESSIONS_AND_PIPELINE = (
     table(
         "Top sessions",
         f"""SELECT session_id AS Session, any(agent) AS Agent, any(user_id) AS User, max(last_ts) AS `Last call`,
-    sum(calls) AS Calls, sum(failed_calls) AS Failed, toFloat64(sum(cost_usd)) AS Cost
+    sum(calls) AS Calls, sum(failed_calls) AS Failed, sum(toFloat64(cost_usd)) AS Cost
 FROM {sessions()}
 GROUP BY session_id
 ORDER BY Cost DESC
@@ -199,8 +199,8 @@ HAVING count() > 0""",
     ),
     stat(
         "Burn rate",
-        """SELECT toFloat64(usd_per_hour) AS rate
-FROM burn_rate WHERE scope = 'all' AND period = '1h'""",
+        """SELECT toFloat64(sum(cost_usd)) AS rate
+FROM calls WHERE ts >= now('UTC') - INTERVAL 1 HOUR HAVING count() > 0""",
         unit=units.USD,
         description="US dollars an hour, over the last hour, whatever the time range. Compare with "
         "the budget's own pace on Cost & budgets.",

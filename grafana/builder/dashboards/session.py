@@ -128,7 +128,11 @@ SELECT a.ts AS Time, a.kind AS What, a.name AS Name, p.name AS Within, a.agent A
     sum(ifNull(a.cost, 0)) OVER (ORDER BY a.ts, a.span_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS `Cost so far`,
     if(a.error_type != '', a.error_type, a.status) AS Outcome, a.trace_id AS Trace
 FROM actions AS a
-LEFT JOIN (SELECT span_id, any(concat(kind, ' ', name)) AS name FROM actions WHERE span_id != '' GROUP BY span_id) AS p ON p.span_id = a.parent_span_id
+LEFT JOIN (
+    SELECT span_id, concat('run ', agent) AS name FROM agent_runs WHERE {_THIS}
+    UNION ALL
+    SELECT span_id, concat('tool ', tool) FROM tools WHERE {_THIS}
+) AS p ON p.span_id = a.parent_span_id
 ORDER BY Time
 LIMIT 2000""",
         (
