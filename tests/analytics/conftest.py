@@ -6,6 +6,7 @@ import pytest
 
 from spanledger.warehouse import Warehouse, connect, migrate
 from tests.analytics._history import History, fill
+from tests.warehouse.conftest import _build_only_when_told as build_only_when_told
 from tests.warehouse.conftest import (  # noqa: F401 - fixtures are found by their names here
     embedded_url,
     engine_url,
@@ -19,13 +20,14 @@ from tests.warehouse.conftest import (  # noqa: F401 - fixtures are found by the
 
 @pytest.fixture(scope="session", params=["server-25.8", "embedded"])
 def readable(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
-    """A database of its own on each engine, for the whole session."""
+    """A database of its own on each engine, for the whole session; built only when told."""
     if request.param == "embedded":
         url = with_database(request.getfixturevalue("embedded_url"), "readable")
     else:
         url = request.getfixturevalue("server").url("readable")
     with connect(url) as found:
         migrate(found)
+        build_only_when_told(found)
         yield found
 
 

@@ -23,6 +23,7 @@ from spanledger.analytics import (
 from spanledger.warehouse import Warehouse
 from tests.analytics._history import DAYS, WEEKDAY, WEEKEND, History, call_span
 from tests.warehouse._rows import insert_spans
+from tests.warehouse.test_rollups import build
 
 storage = pytest.mark.storage
 _DAY = timedelta(days=1)
@@ -77,6 +78,16 @@ def test_two_days_are_enough_for_a_forecast_without_weekdays(warehouse: Warehous
     insert_spans(warehouse, [call_span(today - days * _DAY) for days in (1, 2) for _ in range(5)])
     found = forecast(warehouse, "calls", days=3)
     assert [point.expected for point in found.points] == pytest.approx([5, 5, 5], rel=0.05)
+
+
+@storage
+def test_a_forecast_is_the_same_worked_out_now_and_minutes_ago(warehouse: Warehouse) -> None:
+    today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    insert_spans(warehouse, [call_span(today - days * _DAY) for days in range(1, 30)])
+    now = forecast(warehouse, days=30)
+    build(warehouse, ["forecast_builds"])
+    insert_spans(warehouse, [call_span(today - days * _DAY) for days in range(1, 30)])
+    assert forecast(warehouse, days=30) == now, "it is the one that was kept"
 
 
 @storage
