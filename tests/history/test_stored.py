@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -74,6 +75,31 @@ def test_the_beginning_of_an_id_and_a_calls_id_are_enough(history: History) -> N
     assert history.explain("call-refused").action.span_id == identity(8)
 
 
+def test_an_action_whose_span_is_gone_is_explained_from_its_typed_row(
+    stored: Warehouse, history: History
+) -> None:
+    """Spans are kept for a shorter time. A year before everything else, so nothing else sees it."""
+    row = {
+        "ts": NOON - timedelta(days=365),
+        "duration_us": 500_000,
+        "trace_id": bytes.fromhex("c0" * 16),
+        "span_id": bytes.fromhex("c0ffee0000000001"),
+        "operation": "chat",
+        "request_model": "gpt-x",
+        "session_id": "old",
+        "billing": "call",
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "cost_usd": Decimal("0.0025"),
+        "status": "Unset",
+    }
+    stored.insert("llm_calls", list(row), [list(row.values())])
+    found = history.explain("c0ffee")
+    assert (found.action.name, found.action.session) == ("gpt-x", "old")
+    assert found.action.cost_nano_usd == 2_500_000
+    assert found.command is None
+
+
 @pytest.mark.parametrize(
     ("action_id", "says"),
     [
@@ -144,7 +170,7 @@ def test_what_usually_comes_next_is_counted_over_sessions(history: History) -> N
 
 
 def test_clusters_and_unusual_actions_of_stored_ones(history: History) -> None:
-    largest = history.similar(session="")[0]
+    largest = history.similar(8 + 4 * ROUTINE, session="")[0]
     assert len(largest.actions) == 2 * ROUTINE + 3
     (unusual,) = [
         each

@@ -25,6 +25,8 @@ _STEPS = frozenset({"tool", "call"})
 #: So many actions are compared where somebody asks what is alike or stands out.
 _COMPARED = 1_000
 _LATER_US = 3_600_000_000
+#: What came next is counted over the sessions of so long.
+_WEEK_US = 7 * 24 * 3_600_000_000
 
 
 class History:
@@ -253,7 +255,7 @@ class History:
             after = [(a.kind, a.name) for a in reversed(last) if a.kind in _STEPS][-2:]
         if self._stored is None:
             return patterns.next_actions(self._noted(), after, most=most)
-        since_us = self._since_us(None)
+        since_us = self._until_us() - _WEEK_US
         sequences = self._stored.sequences(since_us=since_us, agent=agent)
         return patterns.after(sequences, after, most=most)
 

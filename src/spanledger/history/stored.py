@@ -56,7 +56,7 @@ class Stored:
         wanted = action_id.strip().lower()
         if len(wanted) < _SHORTEST_ID:
             raise UnknownAction(f"{action_id[:64]!r} is too short for an id; give 4 digits or more")
-        rows = self._ask("find", id=wanted, limit=5)
+        rows = self._ask("find", id=wanted, limit=5) or self._ask("find_typed", id=wanted, limit=5)
         exact = [row for row in rows if row["span_id"] == wanted] or rows
         if not exact:
             raise UnknownAction(
