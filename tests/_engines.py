@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from tests._ports import free_port
+
 WHEEL = "chdb==3.7.2"
 ENGINE_VERSION = "25.8"
 CLUSTER = "one_shard"
@@ -113,14 +115,6 @@ def _unzip(wheel: Path, directory: Path) -> None:
         archive.extractall(part)
     directory.parent.mkdir(parents=True, exist_ok=True)
     part.rename(directory)
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def accepts_connections(port: int) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests._ports import free_port
+
 _START_TIMEOUT_S = 20.0
 
 
@@ -39,7 +41,7 @@ class RedisServer:
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
         self.options = options
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -112,9 +114,3 @@ def redis_server(directory: Path, *options: str) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

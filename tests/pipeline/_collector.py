@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tests._engines import free_port
+from tests._ports import free_port
 
 CONFIGS = Path(__file__).parents[2] / "collector-config"
 _BUILD = CONFIGS / "build.sh"

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from spanledger.testing.otlp_server import (
     Refuse,
     SlowReply,
 )
+from tests._ports import free_port
 from tests.guard._wait import until
 from tests.processors._exporting import (
     FAST,
@@ -44,9 +44,7 @@ from tests.processors._exporting import (
 @pytest.fixture
 def dead_endpoint() -> str:
     """An address at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def test_spans_and_records_arrive_without_secrets(otlp_server: OtlpServer) -> None:

@@ -22,7 +22,8 @@ from spanledger.warehouse import (
     connect,
     read_sql,
 )
-from tests._engines import ClickHouseServer, free_port
+from tests._engines import ClickHouseServer
+from tests._ports import free_port
 from tests.warehouse._rows import LOG_COLUMNS, NOON, call, insert_spans
 
 pytestmark = pytest.mark.storage
