@@ -1,6 +1,7 @@
 """The engines and databases of the storage tests, and one history for all that only read."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -17,14 +18,20 @@ from tests.warehouse.conftest import (  # noqa: F401 - fixtures are found by the
     with_database,
 )
 
+_numbers = count()
+
 
 @pytest.fixture(scope="session", params=["server-25.8", "embedded"])
 def readable(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
-    """A database of its own on each engine, for the whole session; built only when told."""
+    """A database of its own on each engine; built only when told.
+
+    It lasts for the session, or until the next engine's turn, if tests come in another order.
+    """
+    database = f"readable_{next(_numbers)}"
     if request.param == "embedded":
-        url = with_database(request.getfixturevalue("embedded_url"), "readable")
+        url = with_database(request.getfixturevalue("embedded_url"), database)
     else:
-        url = request.getfixturevalue("server").url("readable")
+        url = request.getfixturevalue("server").url(database)
     with connect(url) as found:
         migrate(found)
         build_only_when_told(found)

@@ -141,6 +141,14 @@ SELECT {end:DateTime64(3)} - toIntervalSecond(number * 600 + 570), lower(hex(MD5
 FROM numbers(60)
 """
 
+#: What has come in is noted with the minute in which it did. To fill the tables takes minutes on a
+#: busy machine, so that this minute may lie behind `end`: some came in before it as well.
+_ARRIVED = """
+INSERT INTO arrival_minutes
+SELECT toStartOfMinute({end:DateTime64(3)} - INTERVAL 2 MINUTE), service, sum(spans), max(max_delay_s), max(last_at)
+FROM arrival_minutes GROUP BY service
+"""
+
 _ROLLUPS = (
     "calls_hourly", "sessions_hourly", "users_hourly", "tools_hourly", "runs_hourly", "calls_daily",
     "forecast_builds", "anomaly_builds", "model_price_builds",
@@ -154,11 +162,17 @@ def seed(warehouse: Warehouse, end: datetime, hours: int = 30 * 24) -> None:
     warehouse.command(_DECISIONS, end=end, count=hours, traces=traces)
     warehouse.command(_GAUGES, end=end, points=hours * 2)
     warehouse.command(_SUMS, end=end, points=hours * 2)
-    warehouse.command(_CODING, end=end, turns=hours)
+    coding_agents(warehouse, end, hours)
     warehouse.command(_LINES, end=end, traces=traces)
+    warehouse.command(_ARRIVED, end=end)
     for rollup in _ROLLUPS:
         warehouse.command(f"SYSTEM REFRESH VIEW {rollup}_mv")
         warehouse.command(f"SYSTEM WAIT VIEW {rollup}_mv")
+
+
+def coding_agents(warehouse: Warehouse, end: datetime, turns: int) -> None:
+    """Records of Claude Code, Codex CLI and Gemini CLI: three turns an hour up to `end`."""
+    warehouse.command(_CODING, end=end, turns=turns)
 
 
 def newest_trace(warehouse: Warehouse) -> tuple[str, str]:
