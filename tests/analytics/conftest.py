@@ -21,11 +21,11 @@ from tests.warehouse.conftest import (  # noqa: F401 - fixtures are found by the
 _numbers = count()
 
 
-@pytest.fixture(scope="session", params=["server-25.8", "embedded"])
+@pytest.fixture(scope="package", params=["server-25.8", "embedded"])
 def readable(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     """A database of its own on each engine; built only when told.
 
-    It lasts for the session, or until the next engine's turn, if tests come in another order.
+    It lasts for the folder, or until the next engine's turn, if tests come in another order.
     """
     database = f"readable_{next(_numbers)}"
     if request.param == "embedded":
@@ -38,7 +38,7 @@ def readable(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def known(readable: Warehouse) -> History:
     """Four weeks; tests only read it."""
     return fill(readable)

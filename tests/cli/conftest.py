@@ -25,7 +25,7 @@ class History:
         return ("--data-dir", str(self.info.data_dir))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Made by the demo itself, once."""
     pytest.importorskip("chdb", reason="the embedded engine is not installed")

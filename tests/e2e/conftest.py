@@ -19,7 +19,7 @@ pytest.importorskip("chdb", reason="the embedded engine is not installed")
 RunAgent = Callable[..., subprocess.Popen[str]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
     """A stack on free ports."""
     data_dir = tmp_path_factory.mktemp("stack")

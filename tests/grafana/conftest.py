@@ -34,7 +34,7 @@ class Databases:
     """The session that it is of."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def grafana_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """A genuine ClickHouse 25.8 server."""
     server = ClickHouseServer(tmp_path_factory.mktemp("grafana"))
@@ -46,7 +46,7 @@ def grafana_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHo
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def databases(grafana_server: ClickHouseServer) -> Iterator[Databases]:
     """Migrated once; nothing of the tests writes."""
     end = _seed.now()

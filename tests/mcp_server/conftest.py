@@ -14,7 +14,7 @@ from tests.mcp_server._client import Assistant, over_http, over_stdio
 __all__ = ["history"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def weeks(history: History) -> None:
     """Beside the demo, what an agent cost each day, from six weeks ago to twelve days ago."""
     with connect(history.info.clickhouse_url) as warehouse:

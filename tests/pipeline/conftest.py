@@ -26,7 +26,7 @@ def collector_binary() -> Path:
         pytest.skip(str(reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """A genuine ClickHouse 25.8 server, HTTP and native TCP."""
     server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))

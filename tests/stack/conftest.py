@@ -19,7 +19,7 @@ Response = tuple[int, dict[str, str], bytes]
 Ask = Callable[..., Response]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
     """A stack on free ports."""
     data_dir = tmp_path_factory.mktemp("stack")

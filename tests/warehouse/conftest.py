@@ -13,13 +13,13 @@ from tests._engines import ClickHouseServer, EngineUnavailable
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """A genuine ClickHouse 25.8 server."""
     yield from _running(tmp_path_factory.mktemp("clickhouse"), keeper=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """A ClickHouse 25.8 server with a keeper: a cluster of one."""
     yield from _running(tmp_path_factory.mktemp("cluster"), keeper=True)
@@ -35,7 +35,7 @@ def _running(directory: Path, *, keeper: bool) -> Iterator[ClickHouseServer]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The local stack's query address, over the embedded engine."""
     stack = pytest.importorskip("spanledger.stack", reason="the local stack cannot be imported")
@@ -77,7 +77,7 @@ def fresh_warehouse(warehouse_url: str) -> Iterator[Warehouse]:
         yield warehouse
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def migrated() -> set[str]:
     """Addresses of the databases that tests share, one an engine: to migrate one takes seconds."""
     return set()

@@ -34,7 +34,7 @@ Told = Callable[[str], Day]
 """Tells a story by its name, once; of any other name nothing is told."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def alert_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """A genuine ClickHouse 25.8 server."""
     server = ClickHouseServer(tmp_path_factory.mktemp("alerts"))
@@ -46,7 +46,7 @@ def alert_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHous
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def owner(alert_server: ClickHouseServer) -> Iterator[Warehouse]:
     """The database of all stories, as who may write into it."""
     with connect(alert_server.url(DATABASE)) as owner:
@@ -55,7 +55,7 @@ def owner(alert_server: ClickHouseServer) -> Iterator[Warehouse]:
         yield owner
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def told(owner: Warehouse, alert_server: ClickHouseServer) -> Iterator[Told]:
     """Tells stories, each on a day of its own and far from the others."""
     days: dict[str, Day] = {}

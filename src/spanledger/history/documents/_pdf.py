@@ -1,5 +1,6 @@
 """PDF: the HTML, printed by a Chromium that is installed anyway."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -41,8 +42,10 @@ def print_pdf(page: str) -> bytes:
 def _printed(browser: str, page: str, folder: Path) -> bytes:
     source, target = folder / "page.html", folder / "page.pdf"
     source.write_text(page, encoding="utf-8")
+    # Chromium's sandbox can't be had as root, as in a container; the page is our own.
+    root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     command = [
-        browser, "--headless", "--disable-gpu", "--no-pdf-header-footer",
+        browser, *root, "--headless", "--disable-gpu", "--no-pdf-header-footer",
         f"--user-data-dir={folder / 'profile'}", f"--print-to-pdf={target}", source.as_uri(),
     ]  # fmt: skip
     try:
