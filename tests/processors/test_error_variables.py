@@ -86,7 +86,8 @@ def test_giants_are_cut_to_32_kb(spans: SpanCapture) -> None:
     variables = found["locals"][0]["variables"]
     assert variables["text"].endswith("(50000000 characters)")
     assert variables["blob"] == "<bytes, 10000000 bytes>"
-    assert variables["number"].startswith("<int, ")
+    # Its bits as well, unless a busy machine used the time up.
+    assert variables["number"].startswith("<int")
 
 
 def test_everything_large_at_once_stays_below_32_kb(spans: SpanCapture) -> None:

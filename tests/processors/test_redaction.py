@@ -83,10 +83,10 @@ def test_content_does_not_pass_by_default(name: str) -> None:
 
 
 def test_content_passes_as_far_as_it_is_wanted() -> None:
-    """Actions are the arguments and results of tools."""
+    """Actions are commands, and the arguments and results of tools."""
     actions, full = AllowList(content="actions"), AllowList(content="full")
     for name in CONTENT:
-        is_action = name in {semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT}
+        is_action = name in {semconv.COMMAND, semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT}
         assert actions.passes(name, content_free=False) is is_action
         assert full.passes(name, content_free=False)
 
