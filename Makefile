@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo collector e2e compose-config env test test-slow coverage lint format typecheck bench bench-pipeline bench-micro prices docs wheel clean
+.PHONY: help install demo collector e2e compose-config env test test-slow coverage lint format typecheck bench bench-pipeline bench-micro dashboards-preview prices docs wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench-pipeline: $(INSTALLED) collector ## Time Collector, local stack, tables an
 
 bench-micro: $(INSTALLED) ## Time the small parts, each beside its target
 	@for file in benchmarks/micro_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+dashboards-preview: $(INSTALLED) ## Draw every dashboard with Grafana's own libraries (needs Node and Chromium)
+	$(BIN)/python -m grafana.preview
 
 prices: $(INSTALLED) ## Make the price file anew from genai-prices
 	$(BIN)/spanledger prices update

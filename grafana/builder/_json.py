@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from grafana.builder import units
 from grafana.builder.model import (
     Annotation,
     Choice,
@@ -186,9 +187,10 @@ def _panel(panel: Panel, left: int, top: int) -> dict[str, Any]:
                 "mappings": [],
                 "noValue": panel.no_value,
                 "unit": panel.unit,
+                **_decimals(panel.unit),
                 **panel.defaults,
             },
-            "overrides": [_override(override) for override in panel.overrides],
+            "overrides": [*_empty_cells(panel), *map(_override, panel.overrides)],
         },
         "gridPos": {"h": panel.height, "w": panel.width, "x": left, "y": top},
         "id": panel.id,
@@ -205,8 +207,22 @@ def _panel(panel: Panel, left: int, top: int) -> dict[str, Any]:
     return made
 
 
+def _decimals(unit: str) -> dict[str, Any]:
+    decimals = units.decimals(unit)
+    return {} if decimals is None else {"decimals": decimals}
+
+
+def _empty_cells(panel: Panel) -> list[dict[str, Any]]:
+    """The text for an empty panel would also stand in each empty cell of a table or legend."""
+    if panel.kind not in ("table", "timeseries", "trend"):
+        return []
+    dash = {"id": "noValue", "value": "–"}
+    return [{"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [dash]}]
+
+
 def _override(override: Override) -> dict[str, Any]:
-    properties = [{"id": key, "value": value} for key, value in override.properties.items()]
+    found = {**_decimals(override.properties.get("unit", "")), **override.properties}
+    properties = [{"id": key, "value": value} for key, value in found.items()]
     return {
         "matcher": {"id": "byName", "options": override.name},
         "properties": properties,

@@ -70,9 +70,14 @@ def stat(
         height,
         unit,
         options,
-        defaults=_defaults(steps, decimals, link),
+        defaults=_defaults(steps, _stat_decimals(unit, decimals), link),
         links=(link,) if link else (),
     )
+
+
+def _stat_decimals(unit: str, decimals: int | None) -> int | None:
+    """A large 0.597 % says no more than 0.6 %."""
+    return 1 if decimals is None and unit == units.RATIO else decimals
 
 
 def _defaults(steps: Steps, decimals: int | None, link: Link | None) -> dict[str, Any]:
@@ -141,6 +146,9 @@ def lines(
         "min": 0,
         "thresholds": thresholds(limits or PLAIN),
     }
+    if unit == units.RATIO:
+        # Nothing but zeros would have an axis up to 10000 %.
+        drawn["axisSoftMax"] = 0.1
     if not by_column:
         # Without it a legend reads "cost claude-opus-5".
         defaults["displayName"] = "${__field.labels.series}"
@@ -153,7 +161,7 @@ def lines(
         "legend": {
             "calcs": calcs,
             "displayMode": "table",
-            "placement": "right" if width > 12 else "bottom",
+            "placement": "right" if width >= 10 else "bottom",
             "showLegend": True,
             "sortBy": "Total" if bars else "Max",
             "sortDesc": True,
@@ -175,6 +183,15 @@ def lines(
         tuple(overrides),
         max_data_points=POINTS,
     )
+
+
+_BLUE = {"fixedColor": "blue", "mode": "fixed"}
+#: The edges of a band: only what lies between them is seen.
+_BAND: Mapping[str, Any] = {
+    "color": _BLUE,
+    "custom.lineWidth": 0,
+    "custom.hideFrom": {"legend": True, "tooltip": False, "viz": False},
+}
 
 
 def trend(
@@ -217,10 +234,9 @@ def trend(
     overrides = (
         # The axis counts days, and may be negative.
         Override(x, {"unit": units.NUMBER, "min": None, "decimals": 0}),
-        Override(low, {"custom.lineWidth": 0}),
-        Override(
-            high, {"custom.lineWidth": 0, "custom.fillBelowTo": low, "custom.fillOpacity": 20}
-        ),
+        Override(low, _BAND),
+        Override(high, {**_BAND, "custom.fillBelowTo": low, "custom.fillOpacity": 20}),
+        Override("Expected", {"color": _BLUE}),
     )
     return Panel(
         title,
@@ -281,7 +297,14 @@ def table(
         "showHeader": True,
         "sortBy": [{"desc": True, "displayName": sort}] if sort else [],
     }
-    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": True}
+    custom = {
+        "align": "auto",
+        "cellOptions": {"type": "auto"},
+        "filterable": True,
+        "inspect": True,
+        # Grafana's own 150 pixels put the last columns out of sight.
+        "minWidth": 70,
+    }
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds(PLAIN)}
     return Panel(
         title,
@@ -301,8 +324,8 @@ def table(
 
 def _shown(column: Column) -> Override:
     made: dict[str, Any] = {}
-    if column.unit:
-        made["unit"] = column.unit
+    if column.unit or column.decimals is not None or column.bar:
+        made["unit"] = column.unit or units.NUMBER
     if column.decimals is not None:
         made["decimals"] = column.decimals
     if column.width is not None:
@@ -315,8 +338,12 @@ def _shown(column: Column) -> Override:
     if column.bar:
         made["custom.cellOptions"] = {"mode": "basic", "type": "gauge", "valueDisplayMode": "text"}
         made["color"] = {"mode": "continuous-BlPu"}
+        # Else the bar is as long as the column's share of the largest number of any column.
+        made |= {"min": 0, "fieldMinMax": True}
     if column.wrap:
+        # Up to Grafana 12.1 here, later there.
         made["custom.cellOptions"] = {"type": "auto", "wrapText": True}
+        made["custom.wrapText"] = True
     return Override(column.name, made)
 
 
@@ -346,7 +373,7 @@ def ranking(
         "valueMode": "color",
     }
     defaults: dict[str, Any] = {
-        "color": {"fixedColor": "blue", "mode": "fixed"},
+        "color": _BLUE,
         "min": 0,
         "thresholds": thresholds(PLAIN),
     }

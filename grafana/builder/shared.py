@@ -58,7 +58,8 @@ LIMIT 200""",
     "red",
 )
 
-BUDGET_STEPS: Steps = ((None, "green"), (0.8, "orange"), (1.0, "red"))
+#: Calls reserve their upper bound, so the last percents of a budget cannot be spent.
+BUDGET_STEPS: Steps = ((None, "green"), (0.8, "orange"), (0.95, "red"))
 ERROR_STEPS: Steps = ((None, "green"), (0.01, "orange"), (0.05, "red"))
 
 
@@ -66,24 +67,25 @@ def budgets(width: int, height: int = 8) -> Panel:
     """How much of each budget is used."""
     return table(
         "Budgets",
-        """SELECT rule AS Budget, scope AS Scope, budget_window AS Window,
-    if(limit_amount > 0, spent_amount / limit_amount, NULL) AS Used,
+        """SELECT rule AS Budget, if(limit_amount > 0, spent_amount / limit_amount, NULL) AS Used,
     if(metric = 'cost', concat('$', toString(round(spent_amount, 2)), ' of $', toString(round(limit_amount, 2))),
         concat(toString(toInt64(spent_amount)), ' of ', toString(toInt64(limit_amount)), ' ', metric)) AS Spent,
     greatest(0, resets_in_s - dateDiff('second', at, now())) AS `Resets in`,
-    at AS Told
+    scope AS Scope, at AS Told
 FROM budgets
 WHERE at >= now() - INTERVAL 35 DAY AND (isNull(resets_in_s) OR at + toIntervalSecond(toInt64(resets_in_s)) >= now())
 ORDER BY Used DESC
 LIMIT 100""",
         (
             Column("Budget", link=links.to("cost", title="Cost & budgets", keep=())),
-            Column("Used", units.RATIO, steps=BUDGET_STEPS, width=80, decimals=0),
-            Column("Resets in", units.SECONDS, decimals=0),
-            Column("Told", units.SINCE),
+            Column("Used", units.RATIO, steps=BUDGET_STEPS, width=60, decimals=0),
+            Column("Spent", width=140),
+            Column("Resets in", units.SECONDS, width=90, decimals=0),
+            Column("Scope", width=70),
+            Column("Told", units.SINCE, width=110),
         ),
         description="How much of each budget is used in its present window, as the guard's processes "
-        "told it last. Orange from 80 %, red when calls are being refused. Raise a limit with "
+        "told it last. Orange from 80 %, red from 95 %: calls are refused, or soon will be. Raise a limit with "
         "`spanledger budget set`, or click through and see who spends.",
         no_value="No budgets told: write one with `spanledger budget set`, and let metrics come in",
         width=width,

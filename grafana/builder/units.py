@@ -12,3 +12,13 @@ TIME = "dateTimeAsIso"
 SINCE = "dateTimeFromNow"
 NUMBER = "none"
 TEXT = "string"
+
+_DECIMALS = {USD: 2}
+
+
+def decimals(unit: str) -> int | None:
+    """Digits after the point when a panel says nothing; None: Grafana's choice.
+
+    Grafana's choice for money is three digits in all: $1,235 and $50.5.
+    """
+    return _DECIMALS.get(unit)

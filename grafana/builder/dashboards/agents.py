@@ -106,7 +106,7 @@ LIMIT 100""",
             Column("p95", units.SECONDS),
             Column("Calls per run", decimals=1),
             Column("Cost per run", units.USD, decimals=4),
-            Column("Cost", units.USD, bar=True),
+            Column("Cost", units.USD, bar=True, width=150),
         ),
         width=14,
         height=10,
@@ -277,14 +277,19 @@ LIMIT 50""",
     ),
     table(
         "Refusals, loops and retries",
-        f"""SELECT ts AS Time, event AS Event, reason AS Reason, rule AS Rule, agent AS Agent, session_id AS Session,
-    trace_id AS Trace, message AS Message
+        f"""SELECT ts AS Time, event AS Event, agent AS Agent, message AS Message, rule AS Rule, reason AS Reason,
+    session_id AS Session, trace_id AS Trace
 FROM decisions
 WHERE $__timeFilter(ts) AND {events()}
 ORDER BY ts DESC
 LIMIT 200""",
         (
-            Column("Time", units.TIME, width=170),
+            Column("Time", units.TIME, width=155),
+            Column("Event", width=75),
+            Column("Agent", width=90),
+            Column("Message", wrap=True, width=290),
+            Column("Rule", width=80),
+            Column("Reason", width=140),
             Column(
                 "Session",
                 link=links.to("session", title="Open the session", keep=(), session=links.THIS),
@@ -292,7 +297,6 @@ LIMIT 200""",
             Column(
                 "Trace", link=links.to("traces", title="Open the trace", keep=(), trace=links.THIS)
             ),
-            Column("Message", wrap=True, width=480),
         ),
         width=16,
         height=10,

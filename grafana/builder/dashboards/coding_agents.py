@@ -214,9 +214,10 @@ LIMIT 50""",
                 "Session",
                 link=links.to("session", title="Open the session", keep=(), session=links.THIS),
             ),
-            Column("Began", units.TIME),
+            Column("Began", units.TIME, width=155),
             Column("Last call", units.SINCE),
-            Column("Cost", units.USD, bar=True),
+            Column("Calls", units.COUNT, width=70),
+            Column("Cost", units.USD, bar=True, decimals=4, width=190),
         ),
         width=14,
         height=10,
@@ -231,7 +232,8 @@ WHERE {_EVENTS} AND event = 'call_failed'
 ORDER BY ts DESC
 LIMIT 100""",
         (
-            Column("Time", units.TIME, width=170),
+            Column("Time", units.TIME, width=155),
+            Column("Model", width=150),
             Column("Error", wrap=True),
             Column(
                 "Session",

@@ -139,12 +139,11 @@ ORDER BY time, series""",
     table(
         "When budgets end",
         _BURN_DOWN
-        + """SELECT b.rule AS Budget, b.scope AS Scope, b.budget_window AS Window,
-    b.spent_amount AS Spent, b.limit_amount AS Limit, r.usd_per_hour AS `Rate now`,
+        + """SELECT b.rule AS Budget, b.spent_amount AS Spent, b.limit_amount AS Limit, r.usd_per_hour AS `Rate now`,
     if(r.usd_per_hour > 0, (b.limit_amount - b.spent_amount) / r.usd_per_hour * 3600, NULL) AS `Lasts`,
     if(r.usd_per_hour > 0 AND now() + toIntervalSecond(toInt64(greatest(0, b.limit_amount - b.spent_amount) / r.usd_per_hour * 3600)) < b.ends_at,
         now() + toIntervalSecond(toInt64(greatest(0, b.limit_amount - b.spent_amount) / r.usd_per_hour * 3600)), NULL) AS `Used up at`,
-    b.ends_at AS `Window ends`
+    b.ends_at AS `Window ends`, b.budget_window AS Window
 FROM chosen AS b
 CROSS JOIN (SELECT toFloat64(sum(cost_usd)) / 6 AS usd_per_hour FROM calls WHERE ts >= now('UTC') - INTERVAL 6 HOUR) AS r
 WHERE b.scope IN ('', 'global')
@@ -155,8 +154,8 @@ LIMIT 50""",
             Column("Limit", units.USD),
             Column("Rate now", units.USD, decimals=2),
             Column("Lasts", units.SECONDS, decimals=1),
-            Column("Used up at", units.TIME, steps=((None, "red"),)),
-            Column("Window ends", units.TIME),
+            Column("Used up at", units.TIME, steps=((None, "red"),), width=160),
+            Column("Window ends", units.TIME, width=160),
         ),
         width=12,
         description="At the rate of the last six hours: how long a budget of everything lasts, and, "
@@ -183,6 +182,7 @@ ORDER BY `Day of the month`""",
         x="Day of the month",
         unit=units.USD,
         width=12,
+        height=8,
         description="Spend of this calendar month (UTC) added up from its first day: what was spent, "
         "what is expected, and how far it may lie off. Where Expected crosses Budget, the budget of "
         "the month ends. It does not follow the time range or the choices above.",
@@ -334,7 +334,7 @@ LIMIT 25""",
                 "Session",
                 link=links.to("session", title="Open the session", keep=(), session=links.THIS),
             ),
-            Column("Cost", units.USD, bar=True),
+            Column("Cost", units.USD, bar=True, decimals=4),
         ),
         width=18,
         description="Sessions by cost. Click one to see it from its first call to its last.",

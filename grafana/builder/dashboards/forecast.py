@@ -144,15 +144,16 @@ WHERE $__timeFilter(at) AND {_AGENT}
 ORDER BY at DESC
 LIMIT 100""",
         (
-            Column("Time", units.TIME, width=170),
+            Column("Time", units.TIME, width=155),
+            Column("Kind", width=150),
             Column(
                 "Agent",
                 link=links.to(
                     "agents", title="This agent", keep=("service", "model"), agent=links.THIS
                 ),
             ),
-            Column("Times", decimals=1, width=70),
-            Column("Why", wrap=True, width=520),
+            Column("Times", decimals=1, width=80),
+            Column("Why", wrap=True, width=350),
             Column(
                 "Session",
                 link=links.to("session", title="Open the session", keep=(), session=links.THIS),

@@ -209,14 +209,15 @@ FROM storage HAVING bytes > 0 AND isFinite(bytes)""",
     ),
     stat(
         "Days until the disk is full",
-        """SELECT sum(free_bytes) / nullIf((SELECT sum(bytes_on_disk) FROM storage) / greatest(1, (SELECT dateDiff('hour', min(hour), now('UTC')) / 24 FROM cost_hourly)), 0) AS days
+        """SELECT least(3650, sum(free_bytes) / nullIf((SELECT sum(bytes_on_disk) FROM storage) / greatest(1, (SELECT dateDiff('hour', min(hour), now('UTC')) / 24 FROM cost_hourly)), 0)) AS days
 FROM disks HAVING days > 0""",
         unit=units.COUNT,
         width=5,
         height=5,
         decimals=0,
         steps=((None, "red"), (7, "orange"), (30, "text")),
-        description="At the mean of all days so far, and without what retention will end.",
+        description="At the mean of all days so far, and without what retention will end; 3,650 "
+        "stands for ten years and more.",
         no_value="No calls yet",
     ),
     stat(

@@ -126,7 +126,7 @@ LIMIT 5000""",
 SELECT a.ts AS Time, a.kind AS What, a.name AS Name, p.name AS Within, a.agent AS Agent, a.duration_s AS Seconds,
     a.input AS Input, a.output AS Output, a.cost AS Cost,
     sum(ifNull(a.cost, 0)) OVER (ORDER BY a.ts, a.span_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS `Cost so far`,
-    if(a.error_type != '', a.error_type, a.status) AS Outcome, a.trace_id AS Trace
+    multiIf(a.error_type != '', a.error_type, a.status IN ('Unset', 'Ok'), 'ok', a.status) AS Outcome, a.trace_id AS Trace
 FROM actions AS a
 LEFT JOIN (
     SELECT span_id, concat('run ', agent) AS name FROM agent_runs WHERE {_THIS}
@@ -137,6 +137,8 @@ ORDER BY Time
 LIMIT 2000""",
         (
             Column("Time", units.TIME, width=170),
+            Column("What", width=80),
+            Column("Name", width=150),
             Column("Seconds", units.SECONDS, decimals=2),
             Column("Input", units.TOKENS),
             Column("Output", units.TOKENS),
@@ -164,8 +166,12 @@ WHERE {_THIS} AND (error_fingerprint != '' OR error_id = '')
 ORDER BY Time
 LIMIT 200""",
         (
-            Column("Time", units.TIME, width=170),
-            Column("Message", wrap=True, width=520),
+            Column("Time", units.TIME, width=155),
+            Column("Kind", width=60),
+            Column("Name", width=120),
+            Column("Agent", width=90),
+            Column("Type", width=125),
+            Column("Message", wrap=True, width=230),
             Column(
                 "Similar",
                 link=links.to(
@@ -189,7 +195,7 @@ FROM decisions
 WHERE {_THIS}
 ORDER BY Time
 LIMIT 200""",
-        (Column("Time", units.TIME, width=170), Column("Message", wrap=True, width=380)),
+        (Column("Time", units.TIME, width=170), Column("Message", wrap=True, width=300)),
         width=10,
         height=9,
         description="Refusals, waits and loops of this session, with the sentence that the agent got.",

@@ -82,7 +82,7 @@ LIMIT 200""",
         (
             Column(
                 "Trace",
-                width=270,
+                width=265,
                 link=links.to(
                     "traces",
                     title="Show this trace below",
@@ -104,7 +104,7 @@ LIMIT 200""",
             Column("Began", units.TIME, width=170),
             Column(
                 "Session",
-                width=240,
+                width=190,
                 link=links.to("session", title="Open the session", keep=(), session=links.THIS),
             ),
             Column(
@@ -115,9 +115,9 @@ LIMIT 200""",
             ),
             Column("Failed", steps=ANY_IS_BAD, width=80),
             Column("Calls", width=80),
-            Column("Tokens", units.TOKENS),
-            Column("Cost", units.USD, decimals=4),
-            Column("Seconds", units.SECONDS, decimals=2),
+            Column("Tokens", units.TOKENS, width=100),
+            Column("Cost", units.USD, decimals=4, width=100),
+            Column("Seconds", units.SECONDS, decimals=2, width=100),
         ),
         width=24,
         height=11,
@@ -161,8 +161,12 @@ WHERE {_THIS}
 ORDER BY Time
 LIMIT 100""",
         (
-            Column("Time", units.TIME, width=170),
-            Column("Message", wrap=True, width=480),
+            Column("Time", units.TIME, width=155),
+            Column("Kind", width=60),
+            Column("Span", width=180),
+            Column("Agent", width=90),
+            Column("Type", width=125),
+            Column("Message", wrap=True, width=220),
             Column(
                 "Similar",
                 link=links.to(
@@ -183,7 +187,7 @@ FROM decisions
 WHERE {_THIS}
 ORDER BY Time
 LIMIT 100""",
-        (Column("Time", units.TIME, width=170), Column("Message", wrap=True, width=380)),
+        (Column("Time", units.TIME, width=170), Column("Message", wrap=True, width=300)),
         width=10,
         height=9,
         description="What the guard decided in this trace, and the sentence that the agent got.",
