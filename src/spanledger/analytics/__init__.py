@@ -6,11 +6,19 @@
 """
 
 from spanledger.analytics.anomalies import ANOMALY_KINDS, Anomaly, AnomalyKind, anomalies
+from spanledger.analytics.arrival import Arrival, arrival
 from spanledger.analytics.bills import BilledLine, UnreadableBill, read_bill
 from spanledger.analytics.burn_rate import BurnAlarm, BurnRate, burn_alarms, burn_rates
 from spanledger.analytics.cache_use import CacheSaving, CacheUse, cache_savings, cache_use
 from spanledger.analytics.corrections import NewPrice, PricedCall, calls_to_price, write_prices
 from spanledger.analytics.cost_report import DIMENSIONS, CostRow, Dimension, cost_report
+from spanledger.analytics.errors import (
+    ErrorContext,
+    ErrorRow,
+    error_context,
+    find_errors,
+    recent_errors,
+)
 from spanledger.analytics.exports import (
     EXPORT_FORMS,
     EXPORT_TABLES,
@@ -79,6 +87,7 @@ __all__ = [
     "USAGE_WINDOWS",
     "Anomaly",
     "AnomalyKind",
+    "Arrival",
     "BilledLine",
     "BudgetEnd",
     "BurnAlarm",
@@ -90,6 +99,8 @@ __all__ = [
     "Difference",
     "DifferenceClass",
     "Dimension",
+    "ErrorContext",
+    "ErrorRow",
     "ExportForm",
     "ExportTable",
     "Forecast",
@@ -122,6 +133,7 @@ __all__ = [
     "UsageWindow",
     "VerifiedHour",
     "anomalies",
+    "arrival",
     "budget_end",
     "build_trees",
     "burn_alarms",
@@ -132,13 +144,16 @@ __all__ = [
     "calls_to_price",
     "compare_models",
     "cost_report",
+    "error_context",
     "export_count",
     "export_rows",
+    "find_errors",
     "find_traces",
     "forecast",
     "known_names",
     "process_health",
     "read_bill",
+    "recent_errors",
     "recent_traces",
     "reconcile",
     "recorded_days",

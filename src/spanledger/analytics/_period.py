@@ -57,9 +57,10 @@ def period(since: datetime | None, until: datetime | None) -> Period:
             f"the period from {first:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC holds no time; "
             "its end must be later than its beginning"
         )
-    return Period(_microseconds(first), _microseconds(end))
+    return Period(microseconds(first), microseconds(end))
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """Since the epoch, within what ClickHouse can reckon with."""
     kept = min(max(moment, _FIRST), _LAST)
     return round((kept - _FIRST).total_seconds() * 1_000_000)

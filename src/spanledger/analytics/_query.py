@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from spanledger.analytics import _period
 from spanledger.warehouse import Warehouse, read_sql
 
 _PACKAGE = "spanledger.analytics"
@@ -18,10 +19,7 @@ def ask(warehouse: Warehouse, name: str, /, **parameters: object) -> list[dict[s
 
 def microseconds(since: datetime | None) -> int:
     """Since the epoch; 0 for "everything". A time without a zone is UTC."""
-    if since is None:
-        return 0
-    aware = since if since.tzinfo is not None else since.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1_000_000)
+    return 0 if since is None else _period.microseconds(_period.utc(since))
 
 
 def ask_from(warehouse: Warehouse, name: str, values: Mapping[str, object]) -> list[dict[str, Any]]:

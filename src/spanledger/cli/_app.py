@@ -1,5 +1,6 @@
 """The group of commands, and what happens to their errors."""
 
+import io
 import logging
 import os
 import sys
@@ -11,14 +12,15 @@ from typing import Any
 import click
 
 from spanledger.cli._errors import CliError, known_errors
+from spanledger.cli._format import shortened
 
 DEBUG_VARIABLE = "SPANLEDGER_DEBUG"
 #: In the order in which people meet them.
 COMMANDS = (
     "demo", "up", "down", "status", "health", "backup", "restore", "graduate", "migrate", "verify",
-    "reprice", "report", "trace", "usage", "forecast", "anomalies",
+    "reprice", "report", "trace", "errors", "usage", "forecast", "anomalies",
     "reconcile", "history", "budget", "rate-limit", "breaker",
-    "guard", "doctor", "prices", "mcp", "run",
+    "guard", "doctor", "prices", "mcp", "completion", "run",
 )  # fmt: skip
 _INTERRUPTED = 130
 
@@ -62,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         result: Any = app.main(list(arguments), prog_name="spanledger", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("Interrupted.\n")
@@ -79,8 +81,15 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _show(error: click.ClickException) -> None:
+    """As click words it, which may quote all that it was given."""
+    said = io.StringIO()
+    error.show(said)
+    sys.stderr.write(f"{shortened(said.getvalue())}\n")
+
+
 def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = shortened(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, known_errors()):
         return text if text.endswith((".", "?", "!")) else f"{text}."
     return (

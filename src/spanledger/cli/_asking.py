@@ -85,6 +85,17 @@ def _scope_option(kind: ScopeKind) -> Callable[[F], F]:
     )
 
 
+def require_any(warehouse: Warehouse, found: Sequence[object], only: Sequence[Scope]) -> None:
+    """After an answer that is empty: whoever had no failure, or was always refused, is still known.
+
+    Raises:
+        UnknownName: nothing was found, and nothing is recorded of one of `only`.
+        WarehouseError: it can't be asked.
+    """
+    for scope in only if not found else ():
+        require_known(warehouse, scope)
+
+
 @contextmanager
 def asking(
     url: str | None, data_dir: Path | None, only: Sequence[Scope] = ()

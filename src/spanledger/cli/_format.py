@@ -1,6 +1,10 @@
 """Amounts for people's eyes. Pure."""
 
+import re
 from decimal import Decimal
+
+_LONGEST_WORD = 200
+_LONGEST_TEXT = 900
 
 
 def show_usd(amount: Decimal | None) -> str:
@@ -44,3 +48,20 @@ def harmless(text: str) -> str:
     """`text` on one line and without control characters: names come from anywhere, and a
     terminal obeys escape sequences."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def shortened(text: str) -> str:
+    """`text` as an error may be: harmless line by line, no word and nothing at all too long.
+
+    Errors quote what they were given, and that may be a page, or tell a terminal to clear itself.
+    """
+    lines = "\n".join(map(harmless, text.splitlines()))
+    words = re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda found: _ends(found[0], _LONGEST_WORD), lines)
+    return _ends(words, _LONGEST_TEXT)
+
+
+def _ends(text: str, longest: int) -> str:
+    """Both ends of a text: the beginning names it, the end says what to do."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}…{text[-longest // 2 + 1 :]}"

@@ -18,13 +18,22 @@ _HEAD = """\
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed, or what was asked about is in a bad state (`status`, `doctor`, `guard explain`) |
-| 2 | wrong usage |
+| 1 | failed, or the answer is bad (it is printed all the same) |
+| 2 | wrong usage: an option, a name of a choice, a time that is none |
 | 130 | interrupted |
 
-Errors are one sentence on stderr; `SPANLEDGER_DEBUG=1` shows the traceback too. With `--json` a
-command prints one JSON document on stdout; money is an exact decimal in a text, and null where
-it is not known. `spanledger run` prints and exits as the program that it runs.
+A bad answer is what `status`, `health`, `doctor`, `verify`, `reconcile` and `guard explain` give of
+what is ill, does not fit, or would be refused.
+
+Errors are one sentence on stderr, and stdout stays empty, with `--json` too: a program looks at the
+exit code first. What an error quotes is cut to a few hundred characters and holds no control
+characters. `SPANLEDGER_DEBUG=1` shows the traceback as well. A name that nothing is recorded of
+(`--agent plannr`) is an error, with names that are like it; a period without calls is not.
+
+With `--json` a command prints one JSON document on stdout; money is an exact decimal in a text, and
+null where it is not known. `spanledger run` prints and exits as the program that it runs.
+
+`spanledger completion` prints what bash, zsh and fish need to complete commands and options.
 """
 
 

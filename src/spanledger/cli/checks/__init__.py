@@ -8,9 +8,12 @@ from spanledger.cli.checks import (
     boot,
     doubles,
     environment,
+    flow,
     gates,
+    ledger,
     policy,
     receiver,
+    spool,
     storage,
     versions,
 )
@@ -34,8 +37,11 @@ def run_all(
         ("gates", gates.check),
         ("instrumentations", lambda: doubles.check(environ)),
         ("policy", lambda: policy.check(environ)),
+        ("ledger", lambda: ledger.check(environ)),
         ("collector", lambda: receiver.check(environ)),
+        ("spool", lambda: spool.check(environ)),
         ("storage", lambda: storage.check(url, data_dir)),
+        ("flow", lambda: flow.check(url, data_dir)),
     )
     for name, check in checks:
         announce(f"checking {name}")

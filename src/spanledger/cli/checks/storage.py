@@ -7,7 +7,14 @@ from spanledger.cli import _locate
 from spanledger.cli._errors import CliError
 from spanledger.cli.checks._result import Result, fail, ok
 from spanledger.config import ConfigError
-from spanledger.warehouse import NotMigrated, WarehouseError, connect, require_migrated
+from spanledger.warehouse import (
+    ChangedMigration,
+    NewerSchema,
+    NotMigrated,
+    WarehouseError,
+    connect,
+    require_migrated,
+)
 
 
 def check(url: str | None, data_dir: Path | None) -> list[Result]:
@@ -22,6 +29,9 @@ def check(url: str | None, data_dir: Path | None) -> list[Result]:
             require_migrated(warehouse)
     except NotMigrated as error:
         return [*found, fail("schema", _sentence(error), "Run `spanledger migrate`.")]
+    except (ChangedMigration, NewerSchema) as error:
+        mend = "Run `pip install --upgrade spanledger`, or name the database of this release."
+        return [*found, fail("schema", _sentence(error), mend)]
     except WarehouseError as error:
         return [fail("ClickHouse", _sentence(error), "Correct the address, or start it.")]
     return [*found, ok("schema", "It is current."), *_local(address, data_dir)]

@@ -54,6 +54,14 @@ def _count(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def _require_any(history: History, session: str, agent: str) -> None:
+    """Raises `CliError` if nothing at all is recorded of whom the question is about."""
+    if (session or agent) and not history.actions(1, session=session, agent=agent):
+        whose = [f"{kind} {name[:64]!r}" for kind, name in
+                 (("session", session), ("agent", agent)) if name]  # fmt: skip
+        raise CliError(f"no action is recorded of {' and '.join(whose)}")
+
+
 @command.command("last")
 @_count
 @click.option("--kind", type=click.Choice(KINDS), help="Only actions of this kind.")
@@ -134,6 +142,7 @@ def summary(
     """
     with _asking.asking(url, data_dir) as warehouse:
         history = History(warehouse, language=language)
+        _require_any(history, session, agent)
         found = history.summarize(count, session=session, agent=agent)
     if as_json:
         facts = [_history.facts(each) for each in found.actions]
@@ -160,7 +169,9 @@ def stats(
     Example: spanledger history stats --agent planner
     """
     with _asking.asking(url, data_dir) as warehouse:
-        found = History(warehouse).statistics(since=since or _EVER, session=session, agent=agent)
+        history = History(warehouse)
+        _require_any(history, session, agent)
+        found = history.statistics(since=since or _EVER, session=session, agent=agent)
     if as_json:
         _output.print_json(found)
     else:
@@ -191,6 +202,7 @@ def unusual(
     """
     with _asking.asking(url, data_dir) as warehouse:
         history = History(warehouse, language=language)
+        _require_any(history, session, agent)
         found = history.unusual(count, session=session, agent=agent)
     if as_json:
         rows = [{**_history.facts(each.action), "reasons": each.reasons} for each in found]

@@ -25,6 +25,7 @@ from spanledger.cli._verify import (
 from spanledger.guard.stores import Change
 
 _OVERLAP = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str) -> datetime:
@@ -32,7 +33,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str) -> d
         found = parse_since(text, datetime.now(UTC))
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
-    return found or datetime(1970, 1, 1, tzinfo=UTC)
+    return max(found or _EPOCH, _EPOCH)
 
 
 @click.command("verify")

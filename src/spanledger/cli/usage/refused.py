@@ -38,6 +38,7 @@ def command(
     # Not checked for being recorded: whoever was always refused has no call.
     with _asking.asking(url, data_dir) as warehouse:
         rows = refused_work(warehouse, only=only, since=since, until=until)
+        _asking.require_any(warehouse, rows, only)
     if as_json:
         _output.print_json({"since": since, "until": until, "refused": rows})
     elif rows:

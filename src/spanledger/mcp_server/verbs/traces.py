@@ -9,6 +9,7 @@ from spanledger.analytics import (
     RefusalRow,
     SpanNode,
     find_traces,
+    recent_errors,
     recent_traces,
     refusals,
     trace_tree,
@@ -16,7 +17,7 @@ from spanledger.analytics import (
 from spanledger.mcp_server.answers import Answer, page, plain, short, usd, wanted
 from spanledger.mcp_server.arguments import Agent, Limit, Offset, Session, Since, moment
 from spanledger.mcp_server.place import Place
-from spanledger.warehouse import Warehouse, read_sql
+from spanledger.warehouse import Warehouse
 
 
 class Traces:
@@ -60,10 +61,9 @@ class Traces:
     ) -> Answer:
         """The newest failures with their messages, each once, where it began. Those with the same
         error_group took the same way through the code."""
-        start = moment(since)
-        rows = self._place.warehouse.query(
-            read_sql("spanledger.mcp_server", "sql/errors_recent.sql"),
-            since_us=0 if start is None else int(start.timestamp() * 1e6),
+        rows = recent_errors(
+            self._place.warehouse,
+            since=moment(since),
             agent=agent,
             session=session,
             limit=wanted(limit, offset),
