@@ -14,6 +14,8 @@ import pytest
 from hypothesis import settings
 from opentelemetry import trace
 
+from tests._folders import Folders
+
 # How long an example takes says how busy the machine is, and nothing else.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -32,6 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {folder: rank for rank, folder in enumerate(_LONG)}
     root = Path(__file__).parent
     items.sort(key=lambda item: ranks.get(item.path.relative_to(root).parts[0], len(_LONG)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Folders())
 
 
 @pytest.fixture(scope="session")

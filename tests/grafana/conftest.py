@@ -1,10 +1,8 @@
 """A ClickHouse for the dashboards: an empty database and a seeded one, read as Grafana does."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
@@ -12,11 +10,6 @@ import pytest
 from spanledger.warehouse import READER, Warehouse, allow_reader, connect, migrate
 from tests._engines import ClickHouseServer, EngineUnavailable
 from tests.grafana import _seed
-
-# `grafana` is no installed package: it is imported from the repository.
-_REPOSITORY = str(Path(__file__).parents[2])
-if _REPOSITORY not in sys.path:
-    sys.path.append(_REPOSITORY)
 
 PASSWORD = "only-to-read-12"
 
