@@ -79,10 +79,10 @@ LIMIT 100""",
         (
             Column("Budget", link=links.to("cost", title="Cost & budgets", keep=())),
             Column("Used", units.RATIO, steps=BUDGET_STEPS, width=60, decimals=0),
-            Column("Spent", width=140),
-            Column("Resets in", units.SECONDS, width=90, decimals=0),
-            Column("Scope", width=70),
-            Column("Told", units.SINCE, width=110),
+            Column("Spent", width=130),
+            Column("Resets in", units.SECONDS, width=85, decimals=0),
+            Column("Scope", width=60),
+            Column("Told", units.SINCE, width=130),
         ),
         description="How much of each budget is used in its present window, as the guard's processes "
         "told it last. Orange from 80 %, red from 95 %: calls are refused, or soon will be. Raise a limit with "

@@ -135,7 +135,10 @@ def sessions(start: str = START, end: str = END, filter_by: Filter = EVERYWHERE)
 def over_time(
     value: str, by: str, name: str, filter_by: Filter = EVERYWHERE, *, most: int = 10
 ) -> str:
-    """A curve of `value` for each `by`; those beyond the `most` that cost most are one: other."""
+    """A curve of `value` for each `by`; those beyond the `most` that cost most are one: other.
+
+    What is 0 has no point: a model without a price costs what is unknown, and not nothing.
+    """
     return f"""WITH top AS (
     SELECT {by} FROM cost_hourly WHERE {HOURS} AND {filter_by.hours} GROUP BY {by} ORDER BY sum(toFloat64(cost_usd)) DESC, sum(calls) DESC LIMIT {most}
 )
@@ -144,6 +147,7 @@ SELECT $__timeInterval(t) AS time,
     toFloat64({value}) AS {name}
 FROM {points(filter_by)}
 GROUP BY time, series
+HAVING {name} != 0
 ORDER BY time, series"""
 
 

@@ -153,7 +153,7 @@ LIMIT 50""",
             Column("Spent", units.USD),
             Column("Limit", units.USD),
             Column("Rate now", units.USD, decimals=2),
-            Column("Lasts", units.SECONDS, decimals=1),
+            Column("Lasts", units.SECONDS, decimals=0),
             Column("Used up at", units.TIME, steps=((None, "red"),), width=160),
             Column("Window ends", units.TIME, width=160),
         ),
@@ -296,7 +296,11 @@ GROUP BY Provider, Model
 HAVING Calls > 0
 ORDER BY Calls DESC
 LIMIT 50""",
-        (Column("Calls", units.COUNT), Column("Tokens", units.TOKENS)),
+        (
+            Column("Provider", width=80),
+            Column("Calls", units.COUNT, width=60),
+            Column("Tokens", units.TOKENS, width=90),
+        ),
         width=6,
         description="Models without a price here. Add one with `spanledger prices`, then "
         "`spanledger reprice` to price what came in before.",
