@@ -3,6 +3,8 @@
 import re
 from decimal import Decimal
 
+_CENT = Decimal("0.01")
+_MICRO = Decimal("0.000001")
 _LONGEST_WORD = 200
 _LONGEST_TEXT = 900
 
@@ -13,6 +15,14 @@ def show_usd(amount: Decimal | None) -> str:
         return "unpriced"
     whole, _, fraction = format(amount, "f").partition(".")
     return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def show_about(amount: Decimal | None) -> str:
+    """``$12.35`` or ``$0.001235``: cents from a dollar on, else millionths."""
+    if amount is None:
+        return show_usd(None)
+    small = abs(amount) < 1 and amount != 0
+    return show_usd(amount.quantize(_MICRO if small else _CENT))
 
 
 def show_cost(amount: Decimal | None, unpriced_calls: int) -> str:

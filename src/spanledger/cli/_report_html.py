@@ -6,9 +6,9 @@ from html import escape
 from spanledger.analytics import UsageRow
 from spanledger.cli._charts import Bar, share_chart, time_chart
 from spanledger.cli._forecast import show_amount
-from spanledger.cli._format import harmless, show_count
+from spanledger.cli._format import harmless, show_about, show_count
 from spanledger.cli._report_facts import ReportFacts
-from spanledger.cli._report_words import headline, money, notes, outlook, period_of
+from spanledger.cli._report_words import headline, notes, outlook, period_of
 from spanledger.cli._tables import NONE, percent
 from spanledger.cli._usage import seconds
 
@@ -24,7 +24,7 @@ h1 { margin-bottom: 0; } h2 { margin: 2.2rem 0 .6rem; font-size: 1.15rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .8rem;
   margin: 1.4rem 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: .7rem .9rem; } .card b { display: block; font-size: 1.45rem; }
+  padding: .7rem .9rem; } .card b { display: block; font-size: 1.3rem; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; color: var(--soft); }
 th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; white-space: nowrap; }
@@ -74,10 +74,10 @@ def _cards(facts: ReportFacts) -> str:
     success = 1 - total.failed_calls / total.calls if total.calls else None
     refused = sum(row.refused for row in facts.refused)
     cards = [
-        ("spent", money(total.cost_usd)),
+        ("spent", show_about(total.cost_usd)),
         ("calls of models", show_count(total.calls)),
         ("calls that went well", percent(success)),
-        ("a successful session", NONE if each is None else money(each)),
+        ("a successful session", NONE if each is None else show_about(each)),
         ("refused by budgets", show_count(refused)),
     ]
     inner = "".join(
@@ -91,7 +91,7 @@ def _over_time(facts: ReportFacts) -> str:
     """What was, and in days also what is to come."""
     short = {"hour": "%H:00", "day": "%d %b"}[facts.window]
     bars = [
-        Bar(row.start.strftime(short), float(row.cost_usd or 0), money(row.cost_usd))
+        Bar(row.start.strftime(short), float(row.cost_usd or 0), show_about(row.cost_usd))
         for row in facts.steps
         if row.start is not None
     ]
@@ -120,7 +120,7 @@ def _by(by: str, title: str, rows: Sequence[UsageRow]) -> str:
     if not rows:
         return ""
     shares = [
-        (harmless(row.name) or "(none)", float(row.cost_usd or 0), money(row.cost_usd))
+        (harmless(row.name) or "(none)", float(row.cost_usd or 0), show_about(row.cost_usd))
         for row in rows
     ]
     headings = [by, "calls", "success", "tokens in", "tokens out", "cost", "90 % within"]
@@ -131,7 +131,7 @@ def _by(by: str, title: str, rows: Sequence[UsageRow]) -> str:
             percent(row.success_rate),
             show_count(row.input_tokens),
             show_count(row.output_tokens),
-            money(row.cost_usd),
+            show_about(row.cost_usd),
             seconds(row.p90_s),
         ]
         for row in rows
@@ -152,7 +152,7 @@ def _stands_out(facts: ReportFacts) -> str:
 
 def _sessions(facts: ReportFacts) -> str:
     rows = [
-        [row.session_id, row.agent, show_count(row.calls), money(row.cost_usd)]
+        [row.session_id, row.agent, show_count(row.calls), show_about(row.cost_usd)]
         for row in facts.sessions
     ]
     if not rows:

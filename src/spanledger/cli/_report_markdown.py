@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from spanledger.analytics import UsageRow
-from spanledger.cli._format import harmless, show_count
+from spanledger.cli._format import harmless, show_about, show_count
 from spanledger.cli._report_facts import ReportFacts
-from spanledger.cli._report_words import headline, money, notes, outlook, period_of
+from spanledger.cli._report_words import headline, notes, outlook, period_of
 from spanledger.cli._tables import percent
 from spanledger.cli._usage import seconds, step
 
@@ -23,11 +23,11 @@ def _lines(facts: ReportFacts) -> Iterator[str]:
         yield f"- {text}"
     yield from _usage("agent", facts.agents)
     yield from _usage("model", facts.models)
-    steps = [[step(facts.window, row), show_count(row.calls), money(row.cost_usd)]
+    steps = [[step(facts.window, row), show_count(row.calls), show_about(row.cost_usd)]
              for row in facts.steps]  # fmt: skip
     yield from _section(f"By {facts.window}", [facts.window, "calls", "cost"], steps)
     sessions = [
-        [row.session_id, row.agent, show_count(row.calls), money(row.cost_usd)]
+        [row.session_id, row.agent, show_count(row.calls), show_about(row.cost_usd)]
         for row in facts.sessions
     ]
     yield from _section("Dearest sessions", ["session", "agent", "calls", "cost"], sessions)
@@ -47,7 +47,7 @@ def _usage_cells(row: UsageRow) -> list[str]:
         percent(row.success_rate),
         show_count(row.input_tokens),
         show_count(row.output_tokens),
-        money(row.cost_usd),
+        show_about(row.cost_usd),
         seconds(row.p90_s),
     ]
 

@@ -1,26 +1,14 @@
 """The sentences of a report, the same in every form. Pure."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 from spanledger.cli._forecast import show_amount
-from spanledger.cli._format import counted, show_duration, show_usd
+from spanledger.cli._format import counted, show_about, show_duration
 from spanledger.cli._report_facts import ReportFacts
 from spanledger.cli._tables import percent
 from spanledger.cli.usage.cache import sentence as cache_sentence
 from spanledger.cli.usage.refused import sentence as refused_sentence
 from spanledger.cli.usage.sessions import sentence as sessions_sentence
-
-_CENT = Decimal("0.01")
-_MICRO = Decimal("0.000001")
-
-
-def money(amount: Decimal | None) -> str:
-    """Cents, where there are some; else as far as there are digits."""
-    if amount is None:
-        return "unpriced"
-    small = abs(amount) < 1 and amount != 0
-    return show_usd(amount.quantize(_MICRO if small else _CENT))
 
 
 def period_of(facts: ReportFacts) -> str:
@@ -33,7 +21,7 @@ def headline(facts: ReportFacts) -> str:
     """The report in one sentence."""
     total = facts.total
     text = (
-        f"{money(total.cost_usd)} for {counted(total.calls, 'call')} in "
+        f"{show_about(total.cost_usd)} for {counted(total.calls, 'call')} in "
         f"{counted(total.sessions, 'session')}"
     )
     if facts.agents and facts.agents[0].cost_usd and total.cost_usd:

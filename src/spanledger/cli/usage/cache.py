@@ -10,12 +10,10 @@ import click
 from spanledger import pricing
 from spanledger.analytics import CacheSaving, CacheUse, Scope, cache_savings, cache_use
 from spanledger.cli import _asking, _locate, _options, _output
-from spanledger.cli._format import show_count, show_usd
+from spanledger.cli._format import show_about, show_count
 from spanledger.cli._output import plain
 from spanledger.cli._tables import percent, table
 from spanledger.usage import Usage
-
-_CENT = Decimal("0.01")
 
 
 @click.command("cache")
@@ -73,7 +71,7 @@ def sentence(found: Sequence[CacheSaving]) -> str:
     tokens = sum(row.use.input_tokens for row in found)
     read = sum(row.use.cache_read_tokens for row in found)
     text = f"{percent(read / max(tokens, 1))} of the input came from a cache"
-    amount = show_usd(abs(saved).quantize(_CENT))
+    amount = show_about(abs(saved))
     if saved < 0:
         return f"{text}; writing to caches cost about {amount} more than reading from them saved."
     return f"{text}; that saved about {amount}."
@@ -87,5 +85,5 @@ def _cells(row: CacheSaving) -> list[str]:
         show_count(row.use.cache_read_tokens),
         percent(row.use.read_share),
         show_count(row.use.cache_write_tokens),
-        "no price" if row.saved_usd is None else show_usd(row.saved_usd.quantize(_CENT)),
+        "no price" if row.saved_usd is None else show_about(row.saved_usd),
     ]

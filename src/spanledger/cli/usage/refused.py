@@ -9,7 +9,7 @@ import click
 
 from spanledger.analytics import RefusedRow, Scope, refused_work
 from spanledger.cli import _asking, _options, _output
-from spanledger.cli._format import counted, show_count, show_usd
+from spanledger.cli._format import counted, show_about, show_count
 from spanledger.cli._tables import NONE, table
 from spanledger.cli._usage import short_usd
 
@@ -52,9 +52,12 @@ def command(
 
 def sentence(rows: Sequence[RefusedRow]) -> str:
     """All refusals together, in words."""
-    saved = sum((row.saved_usd for row in rows if row.saved_usd is not None), Decimal(0))
+    known = [row.saved_usd for row in rows if row.saved_usd is not None]
     calls = counted(sum(row.refused for row in rows), "call")
-    return f"{calls} refused; at average prices they would have cost {show_usd(saved)}."
+    if rows and not known:
+        return f"{calls} refused; none of the kind went through to tell what they would have cost."
+    saved = show_about(sum(known, Decimal(0)))
+    return f"{calls} refused; at average prices they would have cost {saved}."
 
 
 def _cells(row: RefusedRow) -> list[str]:
