@@ -61,6 +61,12 @@ def test_a_gateway_takes_telemetry_only_over_tls_and_with_its_token(
     assert wait_until(lambda: len(_spans(warehouse, "otel_traces")) == 1)
 
 
+_SOON = tuple(
+    f"exporters.otlp_grpc.retry_on_failure.{name}"
+    for name in ("initial_interval=100ms", "max_interval=1s")
+)
+
+
 def test_an_agents_collector_sends_through_a_gateway_that_wants_a_token(
     start_collector: StartCollector, warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -74,7 +80,7 @@ def test_an_agents_collector_sends_through_a_gateway_that_wants_a_token(
         SPANLEDGER_GATEWAY_ENDPOINT=f"127.0.0.1:{gateway.grpc_port}",
         SPANLEDGER_GATEWAY_INSECURE="true",
         SPANLEDGER_GATEWAY_TOKEN=_TOKEN,
-        settings=("exporters.otlp_grpc.retry_on_failure.initial_interval=100ms",),
+        settings=_SOON,
     )
     assert _otlp.post(agent.endpoint, _otlp.traces(_otlp.full_span())) == 200
     assert wait_until(lambda: len(_spans(warehouse, "otel_traces")) == 1)
@@ -82,7 +88,7 @@ def test_an_agents_collector_sends_through_a_gateway_that_wants_a_token(
     gateway.kill()
     assert _otlp.post(agent.endpoint, _otlp.traces(_otlp.span(1))) == 200
     gateway.start()
-    assert wait_until(lambda: len(_spans(warehouse, "otel_traces")) == 2)
+    assert wait_until(lambda: len(_spans(warehouse, "otel_traces")) == 2, timeout_s=90.0)
 
 
 _IMPATIENT = (*FAST, "exporters.clickhouse.retry_on_failure.max_elapsed_time=300ms")
