@@ -141,14 +141,6 @@ SELECT {end:DateTime64(3)} - toIntervalSecond(number * 600 + 570), lower(hex(MD5
 FROM numbers(60)
 """
 
-#: What has come in is noted with the minute in which it did. To fill the tables takes minutes on a
-#: busy machine, so that this minute may lie behind `end`: some came in before it as well.
-_ARRIVED = """
-INSERT INTO arrival_minutes
-SELECT toStartOfMinute({end:DateTime64(3)} - INTERVAL 2 MINUTE), service, sum(spans), max(max_delay_s), max(last_at)
-FROM arrival_minutes GROUP BY service
-"""
-
 _ROLLUPS = (
     "calls_hourly", "sessions_hourly", "users_hourly", "tools_hourly", "runs_hourly", "calls_daily",
     "forecast_builds", "anomaly_builds", "model_price_builds",
@@ -164,10 +156,27 @@ def seed(warehouse: Warehouse, end: datetime, hours: int = 30 * 24) -> None:
     warehouse.command(_SUMS, end=end, points=hours * 2)
     coding_agents(warehouse, end, hours)
     warehouse.command(_LINES, end=end, traces=traces)
-    warehouse.command(_ARRIVED, end=end)
+    _arrive_before(warehouse, end - timedelta(minutes=2))
     for rollup in _ROLLUPS:
         warehouse.command(f"SYSTEM REFRESH VIEW {rollup}_mv")
         warehouse.command(f"SYSTEM WAIT VIEW {rollup}_mv")
+
+
+def _arrive_before(warehouse: Warehouse, minute: datetime) -> None:
+    """Have all spans come in at `minute`.
+
+    They are noted with the minute in which they did. To fill the tables takes minutes on a busy
+    machine, so that this may lie behind the end of what panels show.
+    """
+    columns = ["minute", "service", "spans", "max_delay_s", "last_at"]
+    rows = warehouse.query(
+        "SELECT service, sum(spans) AS spans, max(max_delay_s) AS max_delay_s, "
+        "max(last_at) AS last_at FROM arrival_minutes GROUP BY service"
+    )
+    warehouse.command("TRUNCATE TABLE arrival_minutes")
+    minute = minute.replace(second=0, microsecond=0)
+    told = [[minute, *(row[column] for column in columns[1:])] for row in rows]
+    warehouse.insert("arrival_minutes", columns, told)
 
 
 def coding_agents(warehouse: Warehouse, end: datetime, turns: int) -> None:
