@@ -69,10 +69,11 @@ def starts(candidates: Sequence[Candidate], count: int) -> list[dict[str, Any]]:
             found[candidate.name].append(processes.start_of(candidate))
     rows = []
     for candidate in candidates:
-        bare = [] if candidate.bare == candidate.name else found[candidate.bare]
         values = found[candidate.name]
-        less = [(c - b[0], r - b[1]) for (c, r), b in zip(values, bare, strict=True)] or values
-        cpu_ms, rss_mib = (statistics.median(part) for part in zip(*less, strict=True))
+        if candidate.bare != candidate.name:
+            bare = found[candidate.bare]
+            values = [(c - b[0], r - b[1]) for (c, r), b in zip(values, bare, strict=True)]
+        cpu_ms, rss_mib = (statistics.median(part) for part in zip(*values, strict=True))
         rows.append({"candidate": candidate.name, "cpu_ms": cpu_ms, "rss_mib": rss_mib})
     return rows
 
