@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from benchmarks.peers import work
@@ -34,27 +34,30 @@ def collecting(seen: list[Any] | None) -> Any:
     return Exporter()
 
 
-def by_hand(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written span with fifteen attributes around a call: the floor of any span."""
+def span_by_hand() -> AbstractContextManager[Any]:
+    """A span with fifteen attributes: the floor of any instrumentation."""
     from opentelemetry import trace
 
-    tracer = trace.get_tracer("by hand")
     attributes = {f"gen_ai.attribute.{i}": i for i in range(15)}
+    return trace.get_tracer("by hand").start_as_current_span("chat", attributes=attributes)
+
+
+def by_hand(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call` within such a span."""
 
     def wrapped(**kwargs: Any) -> Any:
-        with tracer.start_as_current_span("chat", attributes=attributes):
+        with span_by_hand():
             return call(**kwargs)
 
     return wrapped
 
 
 def by_hand_async(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """The same around an asynchronous call."""
-    traced = by_hand(lambda: None)
+    """The same of an asynchronous call."""
 
     async def wrapped(**kwargs: Any) -> Any:
-        traced()
-        return await call(**kwargs)
+        with span_by_hand():
+            return await call(**kwargs)
 
     return wrapped
 

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "pricing": frozenset({"usage"}),
     "guard": frozenset({"usage", "pricing"}),
     "track": frozenset({"guard", "usage", "pricing"}),
-    "processors": frozenset({"guard", "usage", "pricing", "track", "history"}),
+    "processors": frozenset({"guard", "health", "usage", "pricing", "track", "history"}),
     "instrumentation": frozenset({"guard", "health", "usage", "pricing", "processors", "track"}),
     "recovery": frozenset({"guard", "track"}),
     "history": frozenset({"track", "warehouse"}),

@@ -4,7 +4,8 @@ import os
 import threading
 
 from spanledger.health import vitals
-from spanledger.health.process import Sampler, Usage, Vitals, read_usage
+from spanledger.health.process import Sampler, Vitals
+from spanledger.health.usage import Usage, read_usage
 from spanledger.testing.clock import TickingClock
 
 

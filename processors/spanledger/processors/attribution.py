@@ -11,7 +11,7 @@ from opentelemetry.context import Context, create_key, get_value, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from spanledger import semconv
-from spanledger.processors.errors import resources
+from spanledger.health.usage import read_usage
 from spanledger.processors.nodes import Kind, Node, attach, node_of
 from spanledger.processors.roles import scope_told_by
 from spanledger.track import Scope, bind_scope, current_scope, is_bound
@@ -121,7 +121,7 @@ def _node(span: Any, parent: Node | None, attributes: Any, *, inference: bool) -
     if (handled := sys.exception()) is not None:
         node.handled = id(handled)
     if label == "session":
-        node.baseline = resources.read()
+        node.baseline = read_usage()
     return node
 
 

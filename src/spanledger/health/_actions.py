@@ -12,8 +12,8 @@ from typing import NamedTuple, Self
 from spanledger import semconv
 from spanledger.guard import ready_soon
 from spanledger.health._report import Report, report
-from spanledger.health.process import read_usage
 from spanledger.health.scoring import SignName
+from spanledger.health.usage import read_usage
 from spanledger.track import event
 
 _log = logging.getLogger("spanledger.health")
@@ -73,7 +73,7 @@ def _trim() -> str:
     after = read_usage()
     if before is None or after is None:
         return f"{found} objects collected"
-    freed = max(0, before.memory_bytes - after.memory_bytes)
+    freed = max(0, before.rss_bytes - after.rss_bytes)
     return f"{found} objects collected, {freed / 2**20:.1f} MB given back"
 
 

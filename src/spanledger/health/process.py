@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from spanledger.health.usage import Usage, read_usage
 
 _FRESH_S = 5.0
 _CGROUP_LIMITS = (
@@ -40,15 +42,6 @@ class Vitals(NamedTuple):
 
 def _share(used: int | None, limit: int | None) -> float | None:
     return used / limit if used is not None and limit else None
-
-
-class Usage(NamedTuple):
-    """What the system says of a process."""
-
-    memory_bytes: int
-    cpu_s: float
-    threads: int
-    open_files: int | None
 
 
 class Sampler:
@@ -88,28 +81,13 @@ class Sampler:
         if before_cpu_s is not None and now_s > before_s:
             cpu = (usage.cpu_s - before_cpu_s) / (now_s - before_s) / self._processors
         return Vitals(
-            usage.memory_bytes,
+            usage.rss_bytes,
             _memory_limit_bytes(),
             cpu,
             usage.threads,
             usage.open_files,
             _open_files_limit(),
         )
-
-
-def read_usage() -> Usage | None:
-    """What the process uses, about 50 µs; None if that can't be had."""
-    try:
-        import psutil
-
-        process: Any = psutil.Process()
-        with process.oneshot():
-            cpu = process.cpu_times()
-            files = process.num_fds() if hasattr(process, "num_fds") else None
-            memory_bytes = process.memory_info().rss
-            return Usage(memory_bytes, cpu.user + cpu.system, process.num_threads(), files)
-    except Exception:  # noqa: BLE001 - psutil's own errors, a /proc that is not there
-        return None
 
 
 def _processors() -> int:

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 from opentelemetry.trace import Span
 
 from spanledger import semconv
+from spanledger.health.usage import read_usage
 from spanledger.processors.errors.chain import Link, link_entry
 from spanledger.processors.errors.frames import Site, callers, short, sites_of
 from spanledger.processors.errors.path import path_to
-from spanledger.processors.errors.resources import read, resources
+from spanledger.processors.errors.resources import resources
 from spanledger.processors.errors.sizes import Sizes, encoded, fitting, fitting_names
 from spanledger.processors.errors.source import source_around
 from spanledger.processors.errors.variables import is_content, variables_of
@@ -86,7 +87,7 @@ class Collector:
             path = path_to(node, time.time_ns(), self._redact)
             found[semconv.ERROR_PATH] = fitting(path, sizes.path)
         before = node.session_baseline() if node is not None else None
-        found[semconv.ERROR_RESOURCES] = encoded(resources(read(), before))
+        found[semconv.ERROR_RESOURCES] = encoded(resources(read_usage(), before))
         if taken := recent_snapshots(span):
             entries = [_snapshot_entry(one) for one in reversed(taken)]
             found[semconv.ERROR_SNAPSHOTS] = fitting(entries, sizes.snapshots)

@@ -1,51 +1,15 @@
 """What the process uses at this moment: memory, CPU, files, threads; how late its event loop is."""
 
 import asyncio
-import os
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
+
+from spanledger.health.usage import Usage
 
 _TIMERS = 64
 
 
-class Reading(NamedTuple):
-    """The use of resources at one moment. None: the system does not tell."""
-
-    rss_bytes: int
-    cpu_s: float
-    threads: int
-    open_files: int | None
-
-
-_process: tuple[int, Any] | None = None
-
-
-def read() -> Reading | None:
-    """The present use, about 50 µs; None if it can't be had."""
-    try:
-        process = _current_process()
-        with process.oneshot():
-            cpu = process.cpu_times()
-            files = process.num_fds() if hasattr(process, "num_fds") else None
-            return Reading(
-                process.memory_info().rss, cpu.user + cpu.system, process.num_threads(), files
-            )
-    except Exception:  # noqa: BLE001 - psutil's own errors, a /proc that is not there
-        return None
-
-
-def _current_process() -> Any:
-    """psutil's view of this process; a forked child has one of its own."""
-    global _process
-    pid = os.getpid()
-    if _process is None or _process[0] != pid:
-        import psutil
-
-        _process = (pid, psutil.Process(pid))
-    return _process[1]
-
-
-def resources(now: Reading | None, before: Reading | None) -> dict[str, Any]:
+def resources(now: Usage | None, before: Usage | None) -> dict[str, Any]:
     """A reading as plain values, with what has changed since the one before."""
     found: dict[str, Any] = {}
     if now is not None:
@@ -55,7 +19,7 @@ def resources(now: Reading | None, before: Reading | None) -> dict[str, Any]:
     return found | _event_loop()
 
 
-def _change(now: Reading, before: Reading) -> dict[str, Any]:
+def _change(now: Usage, before: Usage) -> dict[str, Any]:
     pairs = zip(now._fields, now, before, strict=True)
     return {n: _rounded(a - b) for n, a, b in pairs if a is not None and b is not None}
 
