@@ -55,7 +55,7 @@ class Admission:
     _started_ns: int
     _attempt = _first_attempt = 1
     #: The try of a piece of work (`spanledger.recovery`) that this call is a part of.
-    _try: Try | None = None
+    of_try: Try | None = None
     _decision: Decision | None = None
     _reservation: Reservation | None = None
     _limit: StreamLimit | None = None
@@ -69,7 +69,7 @@ class Admission:
         self._started_ns = now_ns
         self._tally = tokens.current_tally()
         if (this := current_try()) is not None:
-            self._try, self._attempt, self._first_attempt = this, this.number, this.number
+            self.of_try, self._attempt, self._first_attempt = this, this.number, this.number
 
     def _next_attempt(self, now_ns: int) -> None:
         self._decision = self._limit = None
@@ -139,6 +139,7 @@ class Admission:
         reply: Reply,
         reader: StreamReader | None,
         outcome: Outcome,
+        now_ns: int,
         first_token_s: float | None = None,
     ) -> tuple[Usage, Cost]:
         """Tell the ledger what was used. Nothing is left to settle afterwards."""
@@ -156,10 +157,10 @@ class Admission:
                 spent = _reckoning.spending(usage, cost)
                 self._guard.settle(reservation, spent, outcome=outcome, first_token_s=first_token_s)
                 self._span.count(cost_nano_usd=spent.cost_nano_usd, tokens=spent.tokens or 0)
-                self._track(usage)
+                self._track(usage, now_ns)
         return usage, cost
 
-    def _track(self, usage: Usage) -> None:
+    def _track(self, usage: Usage, now_ns: int) -> None:
         """What the agent itself is told of its tokens."""
         tokens.saw_call(
             self._scope.session,
@@ -167,7 +168,7 @@ class Admission:
             self.request.operation,
             usage.input_tokens,
             usage.output_tokens,
-            duration_s=(time.time_ns() - self._started_ns) / 1e9,
+            duration_s=(now_ns - self._started_ns) / 1e9,
             tally=self._tally,
         )
 

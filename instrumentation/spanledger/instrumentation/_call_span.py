@@ -14,7 +14,8 @@ from spanledger.instrumentation._facts import ReportedFailure, Request
 from spanledger.instrumentation._failures import status_of
 from spanledger.processors import errors, providers
 from spanledger.processors.attribution import gated
-from spanledger.processors.nodes import node_of
+from spanledger.processors.writing import write
+from spanledger.track import Scope
 
 
 class CallSpan:
@@ -23,16 +24,18 @@ class CallSpan:
     `on_end` is called if somebody ends the span before `finish`.
     """
 
-    __slots__ = ("node", "owned", "span")
+    __slots__ = ("node", "owned", "scope", "span")
 
-    def __init__(self, request: Request, context: Context, on_end: Callable[[Any], None]) -> None:
+    def __init__(
+        self, request: Request, scope: Scope, context: Context, on_end: Callable[[Any], None]
+    ) -> None:
         providers.ensure()
+        self.scope = scope
         span = trace.get_current_span(context)
         node = _spans.claimable(span)
         self.owned = node is None
         if node is None:
-            span = _spans.start_span(request, context)
-            node = node_of(span)
+            span, node = _spans.start_span(request, scope, span, context)
         if node is not None:
             # It also says that the span is taken, to a call from inside this one.
             node.on_end = on_end
@@ -52,8 +55,8 @@ class CallSpan:
     def leave(self, request: Request) -> None:
         """Its owner ends the span before the call is over: the call gets one of its own."""
         self.span.set_attribute(semconv.BILLING, "container")
-        self.span = _spans.start_span(request, trace.set_span_in_context(self.span))
-        self.node = node_of(self.span)
+        context = trace.set_span_in_context(self.span)
+        self.span, self.node = _spans.start_span(request, self.scope, self.span, context)
         self.owned = True
 
     def still_open(self) -> bool:
@@ -69,7 +72,7 @@ class CallSpan:
         refusal: Refusal | None,
     ) -> None:
         """Write what is billed; end the span if it is ours."""
-        self.span.set_attributes(attributes)
+        write(self.span, attributes)
         if error is not None:
             errors.call_fails(self.span, error)
         if self.owned:
@@ -96,5 +99,5 @@ def failure_attributes(error: BaseException | None, refusal: Refusal | None) -> 
     if refusal is not None:
         return _spans.refusal_attributes(refusal)
     if isinstance(error, ReportedFailure):
-        return {semconv.ERROR_TYPE: error.code}
+        return {semconv.ERROR_TYPE: error.code, **_spans.response_attributes(None, error)}
     return {} if error is None else _spans.error_attributes(error, status_of(error))

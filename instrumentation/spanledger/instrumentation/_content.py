@@ -61,7 +61,10 @@ class Content(NamedTuple):
 def measure(body: Mapping[str, Any]) -> Content:
     """Bytes of all texts and numbers, plus framing: an upper bound of their tokens."""
     found: _Found = []
-    size = sum([_size(body[key], found) + FRAMING_TOKENS for key in body if key in _CONTENT_KEYS])
+    size = 0
+    for key in body:
+        if key in _CONTENT_KEYS:
+            size += _size(body[key], found) + FRAMING_TOKENS
     found += body.get(UPLOADS, ())
     if tools := body.get("tools"):
         found += _hosted(tools)
@@ -104,7 +107,10 @@ def _size(value: Any, found: _Found) -> int:
     if kind is str:
         return _bytes(value)
     if kind is list:
-        return sum([_size(item, found) for item in value])
+        size = 0
+        for item in value:
+            size += _size(item, found)
+        return size
     if kind is dict:
         # In a JSON schema a type may be a list.
         if type(part := value.get("type")) is str and part in _PARTS:

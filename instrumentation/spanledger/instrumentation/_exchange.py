@@ -83,18 +83,18 @@ class Exchange(Admission):
     _first_chunk_ns: int | None = None
 
     def __init__(self, request: Request, dialect: Answers) -> None:
-        context = otel_context.get_current()
+        self._context = context = otel_context.get_current()
         self._begin(request, current_scope(context), time.time_ns())
         self.dialect = dialect
         self._once = threading.Lock()
-        self._noted = GatedCall(self._started_ns, {request.model})
+        self._noted = GatedCall(self._started_ns, request.model)
         note_gated_call(self._noted)
-        self._span = CallSpan(request, context, self._span_ends)
+        self._span = CallSpan(request, self._scope, context, self._span_ends)
         _commands.note(self._span, request)
 
     def context(self) -> otel_context.Context:
         """The context to send the request in."""
-        return self._span.inside(otel_context.get_current())
+        return self._span.inside(self._context)
 
     # --- attempts -------------------------------------------------------------------------
 
@@ -117,14 +117,19 @@ class Exchange(Admission):
     def _settle_attempt(
         self, charge: Charge, failure: str, status: int | None, response: Any, outcome: Outcome
     ) -> None:
-        usage, cost = self._settle(charge, _NO_REPLY, None, outcome)
+        usage, cost = self._settle(charge, _NO_REPLY, None, outcome, time.time_ns())
         attributes = self._record(_NO_REPLY, usage, cost)
         attributes[semconv.ERROR_TYPE] = str(status) if status is not None else failure
         if status is not None:
             attributes[semconv.ERROR_STATUS_CODE] = status
         attributes |= _spans.response_attributes(response)
         _spans.attempt_span(
-            self.request, self._span.span, attributes, start_ns=self._started_ns, error=failure
+            self.request,
+            self._scope,
+            self._span.span,
+            attributes,
+            start_ns=self._started_ns,
+            error=failure,
         )
 
     # --- streams --------------------------------------------------------------------------
@@ -143,8 +148,8 @@ class Exchange(Admission):
             self._first_chunk_ns = time.time_ns()
         try:
             ended = reader.chunk(chunk)
-            if self._try is not None and reader.text:
-                self._try.streamed = True
+            if self.of_try is not None and reader.text:
+                self.of_try.streamed = True
             if ended:
                 self._finish("completed", reader.reply())
             elif self._limit is not None:
@@ -237,13 +242,16 @@ class Exchange(Admission):
     ) -> None:
         if not self._once.acquire(blocking=False):
             return
-        self._noted.over(reply.model, reply.response_id, time.time_ns())
+        now_ns = time.time_ns()
+        self._noted.over(reply.model, reply.response_id, now_ns)
         if reply.failure is not None and error is None and refusal is None:
             error, outcome = reply.failure, outcome and "failed"
         try:
             behaved = of_call(outcome, error, answered=self._first_chunk_ns is not None)
             charge = self._charge(error, refusal)
-            usage, cost = self._settle(charge, reply, self.reader, behaved, self._first_s())
+            # Until the first token; of a whole answer until all of it.
+            first_s = ((self._first_chunk_ns or now_ns) - self._started_ns) / 1e9
+            usage, cost = self._settle(charge, reply, self.reader, behaved, now_ns, first_s)
         except Exception:  # noqa: BLE001 - the ledger must be told, whatever went wrong
             usage, cost = MISSING, self._settle_in_full()
         try:
@@ -253,10 +261,6 @@ class Exchange(Admission):
         except Exception:  # noqa: BLE001 - telemetry never breaks the host's call
             _log.exception("the span of a call could not be completed")
             self._span.end_own()
-
-    def _first_s(self) -> float:
-        """Seconds until the first token; of a whole answer until all of it."""
-        return ((self._first_chunk_ns or time.time_ns()) - self._started_ns) / 1e9
 
     def _charge(self, error: BaseException | None, refusal: Refusal | None) -> Charge:
         if self._reservation is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spanledger.instrumentation._facts import Asked, Dialect, Reply, StreamReader, get, text, whole
-from spanledger.usage import MISSING
+from spanledger.usage import MISSING, view
 from spanledger.usage import openai as usage_of
 
 
@@ -20,15 +20,14 @@ class ChatCompletions(Dialect):
         return Asked(text(body.get("model")) or "", limit, choices, "audio" if speaks else "text")
 
     def read_reply(self, reply: Any) -> Reply:
-        choices = get(reply, "choices") or ()
-        usage = usage_of.from_chat(
-            get(reply, "usage"), service_tier=text(get(reply, "service_tier"))
-        )
+        seen = view(reply)
+        choices: Any = seen.get("choices") or ()
+        usage = usage_of.from_chat(seen.get("usage"), service_tier=text(seen.get("service_tier")))
         return Reply(
             usage,
-            text(get(reply, "model")),
-            text(get(reply, "id")),
-            tuple(r for c in choices if (r := text(get(c, "finish_reason")))),
+            text(seen.get("model")),
+            text(seen.get("id")),
+            tuple([r for c in choices if (r := text(get(c, "finish_reason")))]),
             "".join(_message_texts(choices)) if usage.source == "missing" else "",
         )
 

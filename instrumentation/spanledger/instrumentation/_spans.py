@@ -8,12 +8,19 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from spanledger import semconv
 from spanledger.guard import Decision, Refusal
+from spanledger.instrumentation._error_codes import provider_code
 from spanledger.instrumentation._facts import Reply, Request
 from spanledger.instrumentation._failures import headers_of
 from spanledger.instrumentation._outcomes import retry_after_s
 from spanledger.pricing import Cost
-from spanledger.processors.attribution import GATE_SCOPE, is_inference, place_call
+from spanledger.processors.attribution import (
+    GATE_SCOPE,
+    is_inference,
+    place_call,
+    scope_attributes,
+)
 from spanledger.processors.nodes import Node, attach, node_of
+from spanledger.track import Scope
 from spanledger.usage import Usage
 
 _USAGE_ATTRIBUTES = (
@@ -60,36 +67,44 @@ def _tracer() -> trace.Tracer:
     return _Tracers.tracer  # type: ignore[no-any-return]  # set above
 
 
-def start_span(request: Request, context: Context) -> Span:
-    """A span of our own for a call."""
+def start_span(
+    request: Request, scope: Scope, parent: Span, context: Context
+) -> tuple[Span, Node | None]:
+    """A span of our own for a call below `parent`, which is current in `context`; its node."""
     span = _tracer().start_span(
         f"{request.operation} {request.model}",
         context,
-        kind=SpanKind.CLIENT,
-        attributes=_request_attributes(request),
+        SpanKind.CLIENT,
+        _request_attributes(request, scope),
     )
-    place_call(span, context)
-    return span
+    return span, place_call(span, request.operation, parent, context, attempt=False)
 
 
 def attempt_span(
-    request: Request, parent: Span, attributes: dict[str, Any], *, start_ns: int, error: str
+    request: Request,
+    scope: Scope,
+    parent: Span,
+    attributes: dict[str, Any],
+    *,
+    start_ns: int,
+    error: str,
 ) -> None:
     """A finished span for an attempt that failed and was followed by another."""
     context = trace.set_span_in_context(parent)
+    asked = _request_attributes(request, scope)
     span = _tracer().start_span(
         f"{request.operation} {request.model}",
         context,
         kind=SpanKind.CLIENT,
-        attributes={**_request_attributes(request), **attributes, semconv.BILLING: "attempt"},
+        attributes={**asked, **attributes, semconv.BILLING: "attempt"},
         start_time=start_ns,
     )
-    place_call(span, context, attempt=True)
+    place_call(span, request.operation, parent, context, attempt=True)
     span.set_status(Status(StatusCode.ERROR, error))
     span.end()
 
 
-def _request_attributes(request: Request) -> dict[str, Any]:
+def _request_attributes(request: Request, scope: Scope) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         semconv.OPERATION_NAME: request.operation,
         semconv.PROVIDER_NAME: request.provider,
@@ -101,6 +116,7 @@ def _request_attributes(request: Request) -> dict[str, Any]:
         attributes[semconv.REQUEST_MAX_TOKENS] = request.max_output_tokens
     if request.stream:
         attributes[semconv.REQUEST_STREAM] = True
+    attributes.update(scope_attributes(scope))
     return attributes
 
 
@@ -185,4 +201,6 @@ def response_attributes(response: Any, error: BaseException | None = None) -> di
             break
     if (after_s := retry_after_s(response, error)) is not None:
         attributes[semconv.ERROR_RETRY_AFTER_S] = after_s
+    if (code := provider_code(error, response)) is not None:
+        attributes[semconv.ERROR_PROVIDER_CODE] = code
     return attributes

@@ -28,7 +28,6 @@ from spanledger.instrumentation._requests import Client, read_request
 from spanledger.instrumentation._safely import refuse_where_limits_hold
 from spanledger.instrumentation._streams import ObservedAsyncStream, ObservedStream
 from spanledger.instrumentation._wrapping import unwrap, wrap, wrap_overriding
-from spanledger.track import current_try
 
 _FIRST_ERROR = 300
 
@@ -222,7 +221,7 @@ def _begin(client: Client, instance: Any, args: Any, kwargs: Any) -> Exchange | 
         return None
     exchange.hides_usage_chunk = hides_usage_chunk
     exchange.sent_body = request_options.json_data
-    if current_try() is not None and not isinstance(request_options.max_retries, int):
+    if exchange.of_try is not None and not isinstance(request_options.max_retries, int):
         # Who tries again is outside: its tries times the client's own would be many.
         request_options.max_retries = 0
     return exchange

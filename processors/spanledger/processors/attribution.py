@@ -38,14 +38,12 @@ def gated(context: Context) -> Context:
 
 @dataclass(slots=True)
 class GatedCall:
-    """A call that a gate bills, for spans of the same call that are not around or below it.
-
-    `models`: the names by which such spans may call its model, the one that was asked for and
-    the one that answered.
-    """
+    """A call that a gate bills, for spans of the same call that are not around or below it."""
 
     started_ns: int
-    models: set[str]
+    model: str
+    """That was asked for. Spans of the same call may have the name of the one that answered."""
+    answered_by: str = ""
     response_id: str = ""
     ended_ns: int = 0
     """0: it is under way."""
@@ -53,10 +51,8 @@ class GatedCall:
     def over(self, model: str | None, response_id: str | None, now_ns: int) -> None:
         """It has ended; what its answer says of itself."""
         self.ended_ns = now_ns
-        if model:
-            self.models.add(model)
-        if response_id:
-            self.response_id = response_id
+        self.answered_by = model or ""
+        self.response_id = response_id or ""
 
 
 #: The last calls that gates billed in this context, the newest last.
@@ -101,7 +97,7 @@ def doubles_a_gated_call(
         if while_under_way and response_id and response_id == call.response_id:
             return True
         covered = call.started_ns >= start_ns or (anywhere and while_under_way)
-        if covered and (not models or models & call.models):
+        if covered and (not models or call.model in models or call.answered_by in models):
             return True
     return False
 
@@ -113,9 +109,8 @@ def is_inference(attributes: Any) -> bool:
     return operation_of(attributes) is not None
 
 
-def _node(span: Any, parent: Node | None, attributes: Any, *, inference: bool) -> Node:
+def _node(span: Any, parent: Node | None, label: str, *, inference: bool) -> Node:
     """The node of a span that starts, with what the context of a later error needs of it."""
-    label = label_of(attributes) or ("inference" if inference else "")
     kind: Kind = "inference" if inference else "other"
     node = Node(parent, kind, span.name, label, span.start_time or 0)
     if (handled := sys.exception()) is not None:
@@ -123,6 +118,12 @@ def _node(span: Any, parent: Node | None, attributes: Any, *, inference: bool) -
     if label == "session":
         node.baseline = read_usage()
     return node
+
+
+def is_the_gates(span: Span) -> bool:
+    """Whether a span is the gate's own, for a call that it has asked for."""
+    scope = span.instrumentation_scope
+    return scope is not None and scope.name == GATE_SCOPE
 
 
 def _table(attributes: Any) -> Any:
@@ -160,9 +161,8 @@ class AttributionProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         try:
-            scope = span.instrumentation_scope
             # The gate places its own spans itself: it knows what would be asked here (2 µs).
-            if scope is None or scope.name != GATE_SCOPE:
+            if not is_the_gates(span):
                 self._start(span, parent_context)
         except Exception:  # noqa: BLE001 - an exception here would reach the host application
             return
@@ -172,7 +172,8 @@ class AttributionProcessor(SpanProcessor):
         parent = node_of(parent_span)
         attributes = _table(span.attributes)
         inference = is_inference(attributes)
-        node = _node(span, parent, attributes, inference=inference)
+        label = label_of(attributes) or ("inference" if inference else "")
+        node = _node(span, parent, label, inference=inference)
         node.scope = scope = _scope_of(span, parent_span, attributes, context)
         attach(span, node)
         stamp = scope_attributes(scope)
@@ -196,23 +197,24 @@ class AttributionProcessor(SpanProcessor):
         return True
 
 
-def place_call(span: trace.Span, context: Context, *, attempt: bool = False) -> None:
-    """Do for a span of the gate what `AttributionProcessor` does for all others.
+def place_call(
+    span: trace.Span, operation: str, parent_span: trace.Span, context: Context, *, attempt: bool
+) -> Node | None:
+    """Do for a span of the gate what `AttributionProcessor` does for all others; its node.
 
-    `attempt`: it stands for an attempt of the call whose span is current in `context`.
+    Whom it belongs to is on it already. `attempt`: it stands for an attempt of the call whose
+    span is `parent_span`, the current one in `context`.
     """
     # The API's own spans, and perhaps a vendor's, have no place for a node.
     if not span.is_recording() or not hasattr(span, "__dict__"):
-        return
-    parent_span = trace.get_current_span(context)
+        return None
     parent = node_of(parent_span)
-    attributes = _table(getattr(span, "attributes", None))
-    attach(span, _node(span, parent, attributes, inference=True))
+    node = _node(span, parent, operation, inference=True)
+    attach(span, node)
     wraps = parent is not None and parent.kind == "inference" and not attempt
     if wraps and not get_value(_GATED, context):
         parent_span.set_attribute(semconv.BILLING, "container")
-    if stamp := scope_attributes(current_scope(context)):
-        span.set_attributes(stamp)
+    return node
 
 
 def scope_attributes(scope: Scope) -> dict[str, str]:

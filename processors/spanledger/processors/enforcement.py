@@ -21,6 +21,7 @@ from spanledger.guard import Call, Estimate, SpanledgerRefusal, ready_soon
 from spanledger.guard.fingerprints import Fingerprint, fingerprint
 from spanledger.guard.rules import TRACE_ID
 from spanledger.processors import leaf_billing
+from spanledger.processors.attribution import is_the_gates
 from spanledger.processors.nodes import node_of
 from spanledger.processors.roles import Role, arguments_of, role_of, scope_told_by
 from spanledger.track import current_scope
@@ -33,6 +34,8 @@ class EnforcementProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Raises the refusal; the span is ended first, so that it is on record."""
+        if is_the_gates(span):
+            return
         try:
             refusal = self._refusal(span, parent_context)
         except Exception:  # noqa: BLE001 - a failure of ours must not reach the host from here

@@ -157,12 +157,17 @@ def span_ends(span: SdkSpan, node: Node, *, failed: bool) -> None:
             time.time_ns(),
             failed,
             span.status.description if failed else None,
-            {name: attributes[name] for name in ATTRIBUTES if name in attributes},
+            # The gate's own spans hold little else, and nobody changes them any more.
+            attributes if node.complete else _wanted(attributes),
             _served(node),
             None if contents is None else contents.arguments,
             None if contents is None else contents.result,
         )
     )
+
+
+def _wanted(attributes: Any) -> dict[str, Any]:
+    return {name: attributes[name] for name in ATTRIBUTES if name in attributes}
 
 
 def _name(kind: Kind, span: SdkSpan, attributes: Any) -> str:

@@ -1,5 +1,6 @@
 """How much a call asks for and is charged, in each metric. Pure."""
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from spanledger.config import GuardSettings
@@ -17,15 +18,22 @@ class Amounts:
         self._charges_unpriced = settings.on_unpriced == "ceiling_price"
         self._ceiling_nano_usd = int(Decimal(settings.ceiling_usd_per_mtok) * _NANO_PER_TOKEN)
 
-    def asked(self, call: Call, metric: Metric) -> int:
-        """What a call reserves."""
-        estimate = call.estimate
-        if metric == "cost" and estimate.cost_nano_usd is None:
-            return self.unpriced(estimate.input_tokens + estimate.output_tokens)
-        return estimate.amount(metric)
+    def asked(self, call: Call) -> Mapping[Metric, int]:
+        """What a call reserves, in each metric."""
+        into, out, cost_nano_usd, *_ = call.estimate
+        if cost_nano_usd is None:
+            cost_nano_usd = self.unpriced(into + out)
+        return {"cost": cost_nano_usd, "tokens": into + out, "calls": 1, "concurrency": 1}
 
-    def used(self, held: Demand, reservation: Reservation, spending: Spending) -> int:
-        """What an attempt is charged on a counter that it holds an amount on."""
+    def charged(self, reservation: Reservation, spending: Spending) -> Callable[[Demand], int]:
+        """What an attempt is charged on each counter that it holds an amount on."""
+        tokens, cost_nano_usd, calls, _ = spending
+        if tokens is None or cost_nano_usd is None:
+            return lambda held: self._used(held, reservation, spending)
+        known = {"cost": cost_nano_usd, "tokens": tokens, "calls": calls, "concurrency": 0}
+        return lambda held: known[held.metric]
+
+    def _used(self, held: Demand, reservation: Reservation, spending: Spending) -> int:
         if held.metric == "cost" and spending.cost_nano_usd is None and spending.tokens is not None:
             unpriced = reservation.call.estimate.cost_nano_usd is None
             return self.unpriced(spending.tokens) if unpriced else held.amount

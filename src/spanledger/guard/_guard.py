@@ -101,6 +101,8 @@ class Guard:
             return self._admitted(call, 0, now, 0.0, checked)
         try:
             grant = self.store.reserve(call.reservation_id, demands, **self._waits(call))
+            if grant.shortage is None:
+                return self._admitted(call, len(demands), now, grant.waited_s, checked)
             if call.refine is not None and worth_a_closer_look(grant.shortage):
                 # And the wait that the first try left out.
                 call = call._replace(estimate=call.refine(), refine=None)
@@ -128,6 +130,8 @@ class Guard:
         waits = self._waits(call)
         try:
             grant = await self.store.reserve_async(call.reservation_id, demands, **waits)
+            if grant.shortage is None:
+                return self._admitted(call, len(demands), now, grant.waited_s, checked)
             if call.refine is not None and worth_a_closer_look(grant.shortage):
                 call = call._replace(estimate=await asyncio.to_thread(call.refine), refine=None)
                 demands, waits = self._plan.demands(call, now), self._waits(call)
@@ -217,23 +221,19 @@ class Guard:
         `outcome` is what breakers learn: how the provider, or the tool, behaved. One that went
         well and took `first_token_s` seconds to its first token may still have been slow.
         """
-        self._report(reservation.permits, outcome, first_token_s)
+        if reservation.permits:
+            self._report(reservation.permits, outcome, first_token_s)
         if self._sessions:
             tokens = spending.tokens or 0
             self._sessions.end(reservation.id, calls=spending.calls, tokens=tokens)
-        settled = bool(reservation.entries) and self._charge(reservation, spending)
+        settled = reservation.entries > 0 and self.store.settle(
+            reservation.id,
+            self._amounts.charged(reservation, spending),
+            estimated=spending.estimated,
+        )
         if self.policy.drifts and (settled or not reservation.entries):
             self._look_for_drift(reservation.call, spending)
         return settled
-
-    def _charge(self, reservation: Reservation, spending: Spending) -> bool:
-        return bool(
-            self.store.settle(
-                reservation.id,
-                lambda held: self._amounts.used(held, reservation, spending),
-                estimated=spending.estimated,
-            )
-        )
 
     def _look_for_drift(self, call: Call, spending: Spending) -> None:
         if call.operation == TOOL_CALL or not spending.calls:
@@ -277,7 +277,7 @@ class Guard:
             self._live.unasked.charge(
                 call.reservation_id,
                 demands,
-                lambda held: self._amounts.used(held, reservation, spending),
+                self._amounts.charged(reservation, spending),
                 estimated=spending.estimated,
                 lease_s=self.settings.lease_s,
             )
@@ -364,7 +364,7 @@ class Guard:
 
     def _check(self, call: Call) -> Refusal | tuple[Permit, ...]:
         """A refusal, or what breakers gave. Cheapest first; permits last, as they want a report."""
-        if (refusal := self._closed()) is not None:
+        if self.is_closed and (refusal := self._closed()) is not None:
             return refusal
         if call.estimate.cost_nano_usd is None and self.settings.on_unpriced == "refuse":
             rule = self._plan.cost_rule(call)

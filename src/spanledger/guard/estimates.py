@@ -59,7 +59,7 @@ def estimate(
         output_tokens,
         at=at,
         service_tier=service_tier,
-        text_only=output == "text" and not any(part.kind in _DEARER for part in media),
+        text_only=output == "text" and not (media and any(m.kind in _DEARER for m in media)),
     )
     return Estimate(input_tokens, output_tokens, cost, f"input:{counted} output:{method}", soft)
 

@@ -170,8 +170,9 @@ class Ledger:
             demands = self.placed(demands)
         if (short := self.shortage(demands)) is not None:
             return short
+        counters = self.counters
         for demand in demands:
-            self._counter(demand.key).reserved += demand.amount
+            (counters.get(demand.key) or self._counter(demand.key)).reserved += demand.amount
         self.open[reservation_id] = Open(tuple(demands), lease_until)
         return None
 
@@ -219,14 +220,16 @@ class Ledger:
             return False
         # All amounts are known before anything changes: `actual` is the caller's and may raise.
         amounts = [actual(entry) for entry in entries]
+        counters = self.counters
         for entry, amount in zip(entries, amounts, strict=True):
-            counter = self._counter(entry.key)
+            counter = counters.get(entry.key) or self._counter(entry.key)
             if held is not None:
                 counter.reserved -= entry.amount
                 counter.spent += amount
             else:
                 counter.spent += amount - entry.amount
-            self._tell(entry, counter)
+            if entry.marks and counter.spent >= entry.marks[0]:
+                self._tell(entry, counter)
         del (self.open if held is not None else self.swept)[reservation_id]
         return True
 

@@ -1,11 +1,12 @@
 """The rules that count: budgets and rate limits, and whom they count. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from spanledger.guard.breaker_rule import Target, model_target, tool_target
@@ -26,6 +27,8 @@ SECONDS: dict[str, int] = {"second": 1, "minute": 60, "hour": 3600}
 
 #: The counter of calls that have no session, agent, …, under a rule that counts each of them.
 UNATTRIBUTED = "(none)"
+_NOBODY = (UNATTRIBUTED,)
+_ALL = ("",)
 
 #: The attribute that stands in for a session where there is none: the id of the trace.
 TRACE_ID = "trace_id"
@@ -75,6 +78,18 @@ def counted(scope: str, each: bool, match: Match, call: Call) -> tuple[str, ...]
     patterns = [pattern for name, pattern in match if name == scope]
     values = values_of(scope, call)
     return tuple(v for v in values if _fits((v,), patterns[0])) if patterns else values
+
+
+def values_by(rule: "Budget") -> Callable[[Call], tuple[str, ...]]:
+    """`rule.values`, ready for the hot path: most rules have no pattern and one scope."""
+    if rule.match or rule.scope.startswith(ATTRIBUTE):
+        return rule.values
+    if not rule.each or rule.scope == "global":
+        return lambda _call: _ALL
+    if rule.scope == "agent":
+        return lambda call: tuple(dict.fromkeys(call.agents)) if call.agents else _NOBODY
+    read: Callable[[Call], str | None] = attrgetter(rule.scope)
+    return lambda call: (str(found),) if (found := read(call)) else _NOBODY
 
 
 TOOL_CALL = "execute_tool"

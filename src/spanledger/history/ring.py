@@ -49,7 +49,7 @@ class Noted(NamedTuple):
     failed: bool
     message: str | None
     attributes: Mapping[str, Any]
-    """Those of `ATTRIBUTES` that the span has."""
+    """Those of `ATTRIBUTES` that the span has, perhaps among others."""
     command: str | None
     arguments: Any
     """None, a text, or a plain value; so is `result`."""

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from spanledger.pricing._book import Limits
 from spanledger.pricing._load import book
-from spanledger.pricing._table import Price, contradicts
+from spanledger.pricing._table import Price, contradicts, is_plain
 from spanledger.usage import Usage
 
 Provenance = Literal["provider", "computed", "estimated", "unpriced"]
@@ -60,10 +60,11 @@ def price(
     found = prices.find(provider, model, at=at, service_tier=tier, batch=usage.batch or batch)
     if found is None:
         return Cost(None, "unpriced", prices.version)
-    nano_usd = found.cost(usage)
+    plain = is_plain(usage)
+    nano_usd = found.cost(usage, plain=plain)
     if nano_usd is None:
         return Cost(None, "unpriced", found.version)
-    sure = usage.source == "provider" and not contradicts(usage)
+    sure = usage.source == "provider" and (plain or not contradicts(usage))
     return Cost(nano_usd, "computed" if sure else "estimated", found.version)
 
 

@@ -80,16 +80,18 @@ def buckets(usage: Usage, *, reasoning_apart: bool) -> tuple[int, ...]:
     )
 
 
+#: Counts of a usage from its audio to its searches, where it has none of them.
+_NONE: Final = (0,) * 7
+
+
 def is_plain(usage: Usage) -> bool:
     """Whether a usage is text alone, at most read from the cache, with parts that fit."""
-    into, out, read, write, write_1h, reasoning, *rare = usage[:13]
-    return not (write or write_1h or any(rare)) and read <= into and reasoning <= out
+    into, out, read, write, write_1h, reasoning = usage[:6]
+    return not (write or write_1h) and usage[6:13] == _NONE and read <= into and reasoning <= out
 
 
 def contradicts(usage: Usage) -> bool:
-    """Whether parts of the usage are larger than their whole."""
-    if is_plain(usage):
-        return False
+    """Whether parts of the usage are larger than their whole. Never of one that is plain."""
     u = usage
     read_media = u.cache_read_audio_tokens + u.cache_read_image_tokens
     media = u.input_audio_tokens + u.input_image_tokens
@@ -150,9 +152,12 @@ class Price:
     until_s: float
     """The half-open span, in seconds since the epoch, for which this price was looked up."""
 
-    def cost(self, usage: Usage) -> int | None:
-        """Nano-USD for the usage, rounded up once; ``None`` if it used what has no price here."""
-        if len(self.bands) == 1 and not self.reasoning_apart and is_plain(usage):
+    def cost(self, usage: Usage, *, plain: bool = False) -> int | None:
+        """Nano-USD for the usage, rounded up once; ``None`` if it used what has no price here.
+
+        ``plain``: the usage `is_plain`; then there may be less to look at.
+        """
+        if plain and not self.reasoning_apart and len(self.bands) == 1:
             return self.bands[0].plain_cost(usage)
         counts = buckets(usage, reasoning_apart=self.reasoning_apart)
         band = self.bands[0]

@@ -5,11 +5,12 @@ that claims to speak its dialect. Nothing here raises, and nothing unreadable be
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 # More tokens than this no call has; it also keeps every amount within 64-bit integers.
 MAX_COUNT: Final = 10**10
 
+_INTEGERS: Final = {int}
 _NOTHING: Final[Mapping[str, object]] = {}
 
 UNREADABLE: Final = -1
@@ -79,18 +80,12 @@ def text(source: Mapping[str, object], name: str) -> str | None:
     return value.lower() if isinstance(value, str) and value else None
 
 
-def plain(source: Mapping[str, object], names: tuple[str, ...]) -> list[int] | None:
-    """The counts of `names`, 0 where one is not there; ``None`` if one is no plain count."""
-    values = []
-    for name in names:
-        value = source.get(name)
-        if value is None:
-            values.append(0)
-        elif type(value) is int and 0 <= value <= MAX_COUNT:
-            values.append(value)
-        else:
-            return None
-    return values
+def plain(*values: object) -> list[int] | None:
+    """The values, 0 for one that is not there; ``None`` if one is no plain count."""
+    counts: list[Any] = [0 if value is None else value for value in values]
+    if {*map(type, counts)} != _INTEGERS or min(counts) < 0 or max(counts) > MAX_COUNT:
+        return None
+    return counts
 
 
 class Parts:

@@ -103,7 +103,7 @@ def _snake(name: str) -> str:
 
 def _totals(seen: _Fields) -> tuple[int, int]:
     """Prompt and candidates; a count that is 0 is left out on the wire."""
-    if (found := plain(seen, _TOTALS)) is not None:
+    if (found := plain(*map(seen.get, _TOTALS))) is not None:
         return found[0], found[1]
     return count(seen, "promptTokenCount") or 0, count(seen, "candidatesTokenCount") or 0
 

@@ -121,27 +121,27 @@ def _read_plain(blocks: _Blocks, service_tier: str | None, *, batch: bool) -> Us
     """What nearly every reply of OpenAI looks like, in half the time; None for any other.
 
     Reading with all care (`_read`) calls forty small functions, which took 30 µs of a 600 µs
-    call; this takes 15.
+    call; this takes 5.
     """
-    seen, names, source, output = blocks
-    totals = plain(seen, (*names, "total_tokens"))
-    into = plain(source, ("cached_tokens", "cache_write_tokens"))
-    out = plain(output, ("reasoning_tokens",))
-    if totals is None or into is None or out is None or not (totals[0] and totals[1]):
+    seen, (into_name, out_name), source, output = blocks
+    counts = plain(
+        seen.get(into_name),
+        seen.get(out_name),
+        seen.get("total_tokens"),
+        source.get("cached_tokens"),
+        source.get("cache_write_tokens"),
+        output.get("reasoning_tokens"),
+    )
+    if counts is None:
         return None
-    if totals[0] + totals[1] != totals[2] or any(map(seen.get, _RARE)):
+    into, out, total, read, write, reasoning = counts
+    if not (into and out) or into + out != total or any(map(seen.get, _RARE)):
         return None
     if any(map(source.get, _RARE_INTO)) or any(map(output.get, _RARE_OUT)):
         return None
-    return Usage(
-        input_tokens=totals[0],
-        output_tokens=totals[1],
-        cache_read_tokens=into[0],
-        cache_write_tokens=into[1],
-        reasoning_tokens=out[0],
-        service_tier=service_tier,
-        batch=batch or service_tier == "batch",
-    )
+    batch = batch or service_tier == "batch"
+    nothing = 0, 0, 0, 0, 0, 0, 0
+    return Usage(into, out, read, write, 0, reasoning, *nothing, service_tier, batch)
 
 
 def _read(

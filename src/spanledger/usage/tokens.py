@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class TokenCount:
     """``bytes`` is an upper bound, three to four times the tokens of English text."""
 
 
+@lru_cache(maxsize=256)
 def encoding_name(model: str) -> EncodingName | None:
     """The encoding of a model, or ``None`` if it is not known. ``openai/…`` and ``ft:…`` too."""
     name = model.strip().lower().rpartition("/")[2].removeprefix("ft:")

@@ -262,7 +262,7 @@ class MemoryStore:
         """One attempt; when it is contended, `waiter` (if any) joins the queue."""
         now = self._clock()
         with self._section:
-            woken = self._sweep(now)
+            woken = self._sweep(now) if now >= self._next_sweep else ()
             short = self._overtakes(demands) if self._waiters else None
             if short is None:
                 short = self._ledger.reserve(reservation_id, demands, now + lease_s)
@@ -319,8 +319,6 @@ class MemoryStore:
         return woken
 
     def _sweep(self, now: float) -> list[_Waiter]:
-        if now < self._next_sweep:
-            return []
         self._next_sweep = now + _SWEEP_EVERY_S
         return self._serve() if self._ledger.sweep(now) else []
 
