@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.trace import INVALID_SPAN
 
 from spanledger.processors.writing import write
 
-BEFORE = {"a": 1, "b": "two"}
-MORE = {"b": "three", "c": 1.5, "d": True, "reasons": ("stop", "length"), "long": "x" * 40}
+BEFORE: dict[str, Any] = {"a": 1, "b": "two"}
+MORE: dict[str, Any] = {"b": "three", "c": 1.5, "d": True, "reasons": ("stop", "length"), "long": "x" * 40}
 
 LIMITS = [
     SpanLimits(),
