@@ -71,8 +71,8 @@ bench-pipeline: $(INSTALLED) collector ## Time Collector, local stack, tables an
 	$(BIN)/python benchmarks/dashboards.py
 	$(BIN)/python benchmarks/analytics.py
 
-bench-micro: $(INSTALLED) ## Time the small parts, each beside its target
-	@for file in benchmarks/micro_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench-micro: $(INSTALLED) ## Time the small parts, each beside its target; writes docs/benchmarks-micro.md
+	$(BIN)/python -m benchmarks.micro --json benchmarks/results/micro.json --page $(BENCH_ARGS)
 
 dashboards-preview: $(INSTALLED) ## Draw every dashboard with Grafana's own libraries (needs Node and Chromium)
 	$(BIN)/python -m grafana.preview

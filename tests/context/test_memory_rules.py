@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 
 from spanledger.context.memory import Item
 from spanledger.context.memory._item import TIERS
-from spanledger.context.memory._rules import HALF_LIFE_S, first_tier, next_tier, strength
+from spanledger.context.memory._rules import (
+    HALF_LIFE_S,
+    first_tier,
+    item_strength,
+    next_tier,
+    strength,
+)
 from spanledger.context.memory._similar import groups, jaccard, merged, shingles, similar
+from spanledger.context.memory._weakest import Weakest
 
 ITEM = Item("a", "ada", "parcel 17 is late", 0.5, ("parcel",), 100.0, 100.0, tier="medium")
 TEXTS = st.text("abcde no1 ", max_size=40)
@@ -115,3 +122,49 @@ def test_merging_counts_and_keeps_the_newest_words_and_the_oldest_id() -> None:
     assert whole.content == "Parcel 17 is late!"
     assert (whole.importance, whole.uses, whole.count, whole.tier) == (0.9, 2, 4, "long")
     assert (whole.tags, whole.used_s) == (("late", "parcel"), 300.0)
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "use", "drop", "pop"]),
+        st.integers(0, 30),
+        st.floats(0, 1),
+        st.integers(0, 9000),
+    ),
+    max_size=120,
+)
+
+
+@given(_STEPS)
+def test_the_weakest_memory_is_found_without_looking_at_all(
+    steps: list[tuple[str, int, float, int]],
+) -> None:
+    kept: dict[str, Item] = {}
+    weakest = Weakest(lambda item: kept.get(item.id) is item)
+    now_s = 1.8e9
+    for step, number, importance, pause_s in steps:
+        now_s += pause_s
+        name = str(number)
+        if step == "add":
+            kept[name] = Item(name, "", "x", importance, (), now_s, now_s)
+            weakest.add(kept[name], len(kept))
+        elif step == "use" and name in kept:
+            kept[name] = replace(kept[name], used_s=now_s, uses=kept[name].uses + 1)
+            weakest.add(kept[name], len(kept))
+        elif step == "drop":
+            kept.pop(name, None)
+        elif step == "pop" and kept:
+            gone = kept.pop(weakest.pop(now_s).id)
+            left = (item_strength(item, now_s) for item in kept.values())
+            assert item_strength(gone, now_s) <= min(left, default=1.0) * (1 + 1e-6)
+
+
+def test_what_is_no_longer_kept_does_not_pile_up() -> None:
+    kept = ITEM
+    weakest = Weakest(lambda item: item is kept)
+    for number in range(10_000):
+        kept = replace(ITEM, used_s=float(number), uses=number % 7)
+        weakest.add(kept, 1)
+
+    assert sum(map(len, weakest._heaps.values())) < 100
+    assert weakest.pop(1e4) is kept

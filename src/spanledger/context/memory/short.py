@@ -8,6 +8,7 @@ from typing import Literal
 from spanledger.context._search import words as words_of
 from spanledger.context.memory._item import Item, TierStats
 from spanledger.context.memory._rules import item_strength
+from spanledger.context.memory._weakest import Weakest
 
 __all__ = ["ShortTier"]
 
@@ -21,14 +22,15 @@ class ShortTier:
         self._max_items = max_items
         self._lock = threading.Lock()
         self._items: dict[tuple[str, str], tuple[Item, frozenset[str]]] = {}
+        self._weakest = Weakest(self._is_kept)
 
     def put(self, items: Sequence[Item], now_s: float) -> None:
         with self._lock:
             for item in items:
-                self._items[item.user, item.id] = (item, frozenset(words_of(item.content)))
-            excess = len(self._items) - self._max_items
-            if excess > 0:
-                self._evict(excess, now_s)
+                self._keep(item, frozenset(words_of(item.content)))
+            while len(self._items) > self._max_items:
+                weakest = self._weakest.pop(now_s)
+                del self._items[weakest.user, weakest.id]
 
     def matching(self, user: str, words: Collection[str], most: int) -> list[Item]:
         asked = frozenset(words)
@@ -59,7 +61,7 @@ class ShortTier:
             for key in ((user, name) for name in ids):
                 if key in self._items:
                     item, words = self._items[key]
-                    self._items[key] = (replace(item, used_s=now_s, uses=item.uses + 1), words)
+                    self._keep(replace(item, used_s=now_s, uses=item.uses + 1), words)
 
     def remove(self, user: str, ids: Collection[str]) -> int:
         with self._lock:
@@ -102,7 +104,10 @@ class ShortTier:
                 del self._items[key]
             return len(gone)
 
-    def _evict(self, number: int, now_s: float) -> None:
-        weakest = sorted(self._items, key=lambda key: item_strength(self._items[key][0], now_s))
-        for key in weakest[:number]:
-            del self._items[key]
+    def _keep(self, item: Item, words: frozenset[str]) -> None:
+        self._items[item.user, item.id] = (item, words)
+        self._weakest.add(item, len(self._items))
+
+    def _is_kept(self, item: Item) -> bool:
+        found = self._items.get((item.user, item.id))
+        return found is not None and found[0] is item

@@ -1,28 +1,62 @@
-"""What collecting the context of an error costs the program that fails.
+"""Collecting the context of an error, in the program that fails."""
 
-    python benchmarks/micro_errors.py
-
-Prints milliseconds for each (median CPU time; `first` is the very first error of a process, which
-loads code and reads sources) beside its target, and the bytes of the largest. Exits with 1 if a
-target is missed.
-"""
-
-import gc
-import statistics
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
+from benchmarks.micro.case import Case, mean_cpu_s
+from opentelemetry import trace
 from opentelemetry.sdk.trace import Span, TracerProvider
 
 from spanledger import semconv, track
 from spanledger.processors import AttributionProcessor, errors, span_end
 from spanledger.processors.redact.engine import Engine
 
-ROUNDS = 60
-TARGET_MS = 5.0
-TARGET_SPAN_US = 5.0
-MOST_BYTES = 32 * 1024
+TARGET_MS = 5
+MOST_KB = 32
+
+
+def cases(_stack: ExitStack) -> list[Case]:
+    recorder = _recording()
+    # The first error of a process loads code and reads sources.
+    first_ms, _ = collect(recorder, fails_plainly)
+    largest_kb = 0.0
+
+    def taken(function: Callable[[], None]) -> float:
+        nonlocal largest_kb
+        took_ms, size = collect(recorder, function)
+        largest_kb = max(largest_kb, size / 1024)
+        return took_ms
+
+    def of(name: str, function: Callable[[], None], most_rounds: int = 1000) -> Case:
+        return _ms(name, lambda: taken(function), most_rounds)
+
+    return [
+        _ms("the first of a process", lambda: first_ms, 1),
+        of("a handful of frames", fails_plainly),
+        of("variables of many megabytes", fails_largely, 4),
+        of("a recursion of 900 frames", fails_deeply),
+        of("ten errors, each the cause of the next", fails_in_a_chain),
+        Case("the largest of these", lambda: largest_kb, MOST_KB, "KB", True, "size", 1),
+        Case("a span that does not fail", span_cost_us, 5),
+    ]
+
+
+def _ms(name: str, figure: Callable[[], float], most_rounds: int) -> Case:
+    return Case(name, figure, TARGET_MS, "ms", required=True, most_rounds=most_rounds)
+
+
+def _recording() -> errors.ErrorRecorder:
+    """A process that collects errors."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(AttributionProcessor())
+    trace.set_tracer_provider(provider)
+    recorder = errors.ErrorRecorder(Engine(), pace=errors.Pace(burst=1e9))
+    span_end.install()
+    errors.use(recorder)
+    track.use_reporter(recorder)
+    return recorder
 
 
 def fails_plainly(depth: int = 4) -> None:
@@ -81,9 +115,9 @@ def collect(recorder: errors.ErrorRecorder, function: Callable[[], None]) -> tup
                 pass
         with track.operation("work") as tracked:
             error = caught(function)
-            start = time.thread_time()
+            began = time.thread_time()
             recorder.exception(tracked.span, error)
-            took_ms = (time.thread_time() - start) * 1e3
+            took_ms = (time.thread_time() - began) * 1e3
             return took_ms, _bytes(tracked.span)
 
 
@@ -95,58 +129,8 @@ def _bytes(span: Any) -> int:
 
 def span_cost_us() -> float:
     """What a span that does not fail pays for the wrapper of `Span.end` and its node."""
-    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("bare")
+    bare = TracerProvider(shutdown_on_exit=False).get_tracer("bare")
+    tracer = trace.get_tracer("benchmark")
     with track.session("benchmark"):
-        ours = _span_us(lambda: track_tracer().start_span("x").end())
-    return ours - _span_us(lambda: tracer.start_span("x").end())
-
-
-def track_tracer() -> Any:
-    from opentelemetry import trace
-
-    return trace.get_tracer("benchmark")
-
-
-def _span_us(run: Callable[[], object]) -> float:
-    best = float("inf")
-    for _ in range(20):
-        start = time.thread_time()
-        for _ in range(500):
-            run()
-        best = min(best, (time.thread_time() - start) / 500 * 1e6)
-    return best
-
-
-def main() -> int:
-    from opentelemetry import trace
-
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(AttributionProcessor())
-    trace.set_tracer_provider(provider)
-    recorder = errors.ErrorRecorder(Engine(), pace=errors.Pace(burst=1e9))
-    span_end.install()
-    errors.use(recorder)
-    track.use_reporter(recorder)
-    # A collection would look through the program's own megabytes, whoever allocates when.
-    gc.disable()
-    missed = _told("first", [collect(recorder, fails_plainly)])
-    for function in (fails_plainly, fails_largely, fails_deeply, fails_in_a_chain):
-        rounds = 8 if function is fails_largely else ROUNDS
-        missed = (
-            _told(function.__name__, [collect(recorder, function) for _ in range(rounds)]) or missed
-        )
-    print(f"{'a span that does not fail':28} {span_cost_us():8.2f} us")
-    return int(missed)
-
-
-def _told(name: str, found: list[tuple[float, int]]) -> bool:
-    took_ms = statistics.median(ms for ms, _ in found)
-    largest = max(size for _, size in found)
-    missed = took_ms > TARGET_MS or largest > MOST_BYTES
-    verdict = "MISSED" if missed else "ok"
-    print(f"{name:28} {took_ms:8.2f} ms   target {TARGET_MS:.1f} ms   {largest:6} B   {verdict}")
-    return missed
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        ours_s = mean_cpu_s(lambda: tracer.start_span("x").end(), 300)
+    return (ours_s - mean_cpu_s(lambda: bare.start_span("x").end(), 300)) * 1e6
