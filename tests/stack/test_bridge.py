@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import clickhouse_connect
@@ -176,6 +177,77 @@ def test_a_deduplication_token_makes_a_repeated_insert_a_no_op(client: Any, tabl
     assert client.query(f"SELECT count() FROM {table}").result_rows == [(2,)]
 
 
+@pytest.fixture
+def remembering(client: Any, table: str) -> str:
+    """A table that knows blocks which it had before, as all tables of the schema do."""
+    client.command(
+        f"CREATE TABLE {table} (id UInt64, s String) ENGINE = ReplacingMergeTree ORDER BY id "
+        "SETTINGS non_replicated_deduplication_window = 1000"
+    )
+    return table
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "VALUES (1, '{}')",
+        "SELECT 1 AS id, '{}' AS s",
+        "SELECT 1 AS id, '{}' AS s ORDER BY ALL",
+        "SELECT 1 AS id, '{}' AS s SETTINGS max_threads = 1",
+        'FORMAT JSONEachRow {{"id": 1, "s": "{}"}}',
+    ],
+)
+def test_a_row_that_was_deleted_or_replaced_can_be_written_again(
+    client: Any, remembering: str, source: str
+) -> None:
+    """The engine would take it for a repetition, answer that it is in, and drop it."""
+    for text in ("a", "b", "a"):
+        client.command(f"INSERT INTO {remembering} {source.format(text)}")
+        found = client.query(f"SELECT s FROM {remembering} FINAL WHERE id = 1").result_rows
+        assert found == [(text,)]
+    client.command(f"DELETE FROM {remembering} WHERE id = 1")
+    client.command(f"INSERT INTO {remembering} {source.format('a')}")
+    assert client.query(f"SELECT count() FROM {remembering}").result_rows == [(1,)]
+
+
+def test_whoever_asks_for_deduplication_has_it(client: Any, remembering: str) -> None:
+    for settings in ({"insert_deduplicate": 1}, {"insert_deduplicate": 1}, {}):
+        client.insert(remembering, [[1, "a"]], ["id", "s"], settings=settings)
+    insert = f"INSERT INTO {remembering} SETTINGS insert_deduplication_token = 't'"
+    for number in (2, 3):
+        client.command(f"{insert} SELECT {number}, 'b'")
+    rows = client.query(f"SELECT id FROM {remembering} ORDER BY id").result_rows
+    assert rows == [(1,), (1,), (2,)]
+
+
+def test_each_row_of_an_insert_select_is_there_when_it_is_answered(
+    running: StackInfo, client: Any, remembering: str
+) -> None:
+    """Two hundred times, from several senders, while parts are merged and rows are deleted."""
+
+    def write(sender: int) -> list[int]:
+        own = clickhouse_connect.get_client(dsn=running.clickhouse_url)
+        missing = []
+        for number in range(sender, 200, 4):
+            own.command(f"INSERT INTO {remembering} SELECT {number}, 'mine' ORDER BY ALL")
+            look = f"SELECT count() FROM {remembering} FINAL WHERE id = {number}"
+            missing += [] if own.query(look).result_rows == [(1,)] else [number]
+            if not number % 20:
+                own.command(f"DELETE FROM {remembering} WHERE id = {1000 + number}")
+                own.command(f"OPTIMIZE TABLE {remembering} FINAL")
+        return missing
+
+    with ThreadPoolExecutor(4) as senders:
+        assert list(senders.map(write, range(4))) == [[]] * 4
+    assert client.query(f"SELECT count() FROM {remembering} FINAL").result_rows == [(200,)]
+
+
+def test_an_insert_that_begins_with_its_with_is_run(client: Any, table: str) -> None:
+    client.command(f"CREATE TABLE {table} (a UInt32) ENGINE = MergeTree ORDER BY a")
+    client.command(f"WITH 7 AS seven INSERT INTO {table} SELECT seven")
+    assert client.query(f"SELECT a FROM {table}").result_rows == [(7,)]
+
+
 @pytest.mark.parametrize(
     ("sql", "match"),
     [
@@ -272,6 +344,7 @@ def test_ping_and_health_need_no_token(ask: Ask) -> None:
         "INSERT INTO FUNCTION file('/tmp/x', 'CSV', 'a UInt8') VALUES (1)",
         "SELECT 1 INTO OUTFILE '/tmp/x'",
         "INSERT INTO otel_logs FROM INFILE '/etc/passwd' FORMAT CSV",
+        "WITH 1 AS x INSERT INTO otel_logs FROM INFILE '/etc/passwd' FORMAT CSV",
         "SYSTEM SHUTDOWN",
         "SYSTEM KILL",
         "SYSTEM STOP LISTEN HTTP",

@@ -23,6 +23,8 @@ from spanledger.stack._sql import (
         ("  -- note\n/* more */ # x\n// y\n(SELECT 1)", "SELECT"),
         ("", ""),
         ("'select'", ""),
+        ("WITH 1 AS x INSERT INTO t SELECT x", "INSERT"),
+        ("WITH 1 AS x SELECT x FROM (SELECT 2 AS insert)", "WITH"),
     ],
 )
 def test_the_first_word_is_found_behind_comments_and_brackets(sql: str, word: str) -> None:
@@ -122,6 +124,7 @@ FORBIDDEN = [
     "SELECT 1 INTO OUTFILE '/tmp/x'",
     "SELECT 1 INTO /* x */ OUTFILE '/tmp/x'",
     "INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV",
+    "WITH 1 AS x INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV",
     "SET param_f = 'file'",
     "SELECT 1 SETTINGS output_format_schema = 'x'",
 ]

@@ -20,13 +20,17 @@ _GRANTS: Final = (
     "CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE DICTIONARY, CREATE TEMPORARY TABLE, "
     "SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM VIEWS, SYSTEM RELOAD DICTIONARY"
 )
+# Newer releases take no notice of `insert_deduplicate` otherwise; older ones don't know this.
+_HEEDS_INSERT_DEDUPLICATE: Final = (
+    "\n    <deduplicate_insert>backward_compatible_choice</deduplicate_insert>"
+)
 
 
 def users_xml() -> str:
     """The embedded engine's only user, `default`, with the grants above: nothing reaches it but
     our own query port, which has a token and looks at statements."""
     grants = (f"GRANT BACKUP, {_GRANTS} ON *.*", "GRANT READ, WRITE ON DISK")
-    return _users_xml(_user_xml("default", "", grants))
+    return _users_xml(_user_xml("default", "", grants), _HEEDS_INSERT_DEDUPLICATE)
 
 
 def standalone_users_xml(user: str, password: str, daemon: str, daemon_password: str) -> str:
@@ -36,9 +40,9 @@ def standalone_users_xml(user: str, password: str, daemon: str, daemon_password:
     return _users_xml(people + _user_xml(daemon, daemon_password, ()))
 
 
-def _users_xml(users: str) -> str:
+def _users_xml(users: str, settings: str = "") -> str:
     return f"""<clickhouse>
-  <profiles><default>
+  <profiles><default>{settings}
     <async_insert>0</async_insert>
     <max_partitions_per_insert_block>0</max_partitions_per_insert_block>
   </default></profiles>

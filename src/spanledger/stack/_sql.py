@@ -72,13 +72,25 @@ def tokens(sql: str) -> Iterator[Token]:
 
 
 def first_word(sql: str) -> str:
-    """The first keyword in capitals, ``(`` skipped; empty if there is none."""
-    for token in tokens(sql):
+    """The first keyword in capitals, ``(`` skipped; empty if there is none. Of an INSERT that
+    begins with its WITH: INSERT."""
+    stream = tokens(sql)
+    for token in stream:
         if token.kind == "word":
-            return token.text.upper()
+            word = token.text.upper()
+            return "INSERT" if word == "WITH" and _inserts(stream) else word
         if token.text != "(":
             break
     return ""
+
+
+def _inserts(rest: Iterator[Token]) -> bool:
+    depth = 0
+    for token in rest:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth == 0 and token.kind == "word" and token.text.upper() == "INSERT":
+            return True
+    return False
 
 
 def output_format(sql: str) -> str | None:

@@ -1,6 +1,6 @@
 """Running one statement of the query port on the engine."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +13,12 @@ from spanledger.stack.engine import Connection, Engine
 TIMEZONE: Final = "UTC"
 _HEAD_BYTES: Final = 1 << 16
 _STATEFUL: Final = frozenset({"SET", "USE"})
+# The tables remember blocks for the sake of senders that send again. Whoever writes by hand means
+# what he writes: of A, B and A again, or of a row that was deleted since, the engine would say
+# that it is in and drop it. So only those get it who ask for it, by a setting or with a token.
+_BY_HAND: Final = {"insert_deduplicate": "0"}
+_ASKS: Final = "dedup"
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(slots=True)
@@ -61,7 +67,8 @@ class Statements:
         source = query.sql or query.body
         data = source[found.data_start :] + (query.body if query.sql else b"")
         head = _decode(found.statement.encode("latin-1"))
-        with self._session(query, keeps_state=False) as connection:
+        defaults = _insert_defaults(query, head)
+        with self._session(query, keeps_state=False, defaults=defaults) as connection:
             _check(connection, query, f"{head} FORMAT {found.format}")
             written = connection.insert(head, found.format, data)
         _check_rows(found.format, data, written)
@@ -75,7 +82,8 @@ class Statements:
             rest = self._stream(query, sql, fmt)
             return Answer(fmt, next(rest, b""), rest)
         keeps_state = word in _STATEFUL or _sql.makes_temporary(sql)
-        with self._session(query, keeps_state=keeps_state) as connection:
+        defaults = _insert_defaults(query, sql) if word == "INSERT" else _NONE
+        with self._session(query, keeps_state=keeps_state, defaults=defaults) as connection:
             _check(connection, query, sql)
             result = connection.run(sql, fmt, query.params)
             return Answer(fmt, result.bytes(), summary=_summary(result))
@@ -86,15 +94,25 @@ class Statements:
             yield from connection.stream(sql, fmt, query.params)
 
     @contextmanager
-    def _session(self, query: Query, *, keeps_state: bool) -> Iterator[Connection]:
+    def _session(
+        self, query: Query, *, keeps_state: bool, defaults: Mapping[str, str] = _NONE
+    ) -> Iterator[Connection]:
+        """A connection with the query's settings; *defaults* where no session has its own."""
         timeout_s = query.session_timeout_s
         with self._sessions.use(query.session_id, timeout_s, keeps_state=keeps_state) as (
             connection,
             kept,
         ):
             fallback = None if kept else self._database
-            with connection.configured(query.database or fallback, query.settings, restore=kept):
+            settings = query.settings if kept else {**defaults, **query.settings}
+            with connection.configured(query.database or fallback, settings, restore=kept):
                 yield connection
+
+
+def _insert_defaults(query: Query, sql: str) -> Mapping[str, str]:
+    """Settings of an INSERT that says nothing about deduplication."""
+    asks = _ASKS in sql.lower() or any(_ASKS in name for name in query.settings)
+    return _NONE if asks else _BY_HAND
 
 
 def _check(connection: Connection, query: Query, sql: str) -> None:
