@@ -105,6 +105,8 @@ SPAN_KIND: Final = "spanledger.kind"
 TRUNCATED: Final = "spanledger.truncated"
 ERROR_MESSAGE: Final = "spanledger.error.message"
 ERROR_STATUS_CODE: Final = "spanledger.error.http_status_code"
+#: The provider's own word for it, like ``insufficient_quota``: one of few.
+ERROR_PROVIDER_CODE: Final = "spanledger.error.provider_code"
 ERROR_REQUEST_ID: Final = "spanledger.error.request_id"
 ERROR_RETRY_AFTER_S: Final = "spanledger.error.retry_after_s"
 #: The same on every span that an exception passes through, in the log and from `track.error`.
@@ -174,6 +176,8 @@ METRIC_EXPORT_DELIVERED: Final = "spanledger.export.delivered"
 METRIC_EXPORT_SPOOLED: Final = "spanledger.export.spooled"
 METRIC_EXPORT_DROPPED: Final = "spanledger.export.dropped"
 METRIC_EXPORT_SPOOL_ERRORS: Final = "spanledger.export.spool_errors"
+#: Random, new in every process: workers may share their resource, and with a fork even its ids.
+EXPORT_PROCESS: Final = "spanledger.export.process"
 METRIC_HEALTH_SCORE: Final = "spanledger.health.score"
 METRIC_HEALTH_OPERATION_DURATION: Final = "spanledger.health.operation.duration"
 METRIC_RECOVERY_ACTS: Final = "spanledger.recovery.acts"

@@ -1,6 +1,9 @@
 """The metrics of ours, on whatever meter provider the host has."""
 
+import os
+import secrets
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import metrics
@@ -12,15 +15,18 @@ from spanledger.processors.queue import Books
 
 
 def observe_books(books: Callable[[], Books]) -> None:
-    """Export the books of the exporter: ``accepted = delivered + spooled + dropped``."""
+    """Export the books of the exporter: ``accepted = delivered + spooled + dropped``.
+
+    Each process has series of its own: counters of two in one series are no counter any more.
+    """
     meter = metrics.get_meter("spanledger.export")
 
     def reading(field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        return lambda _options: [Observation(getattr(books(), field))]
+        return lambda _options: [Observation(getattr(books(), field), _whose())]
 
     def by_reason(_options: CallbackOptions) -> Iterable[Observation]:
         dropped = books().dropped_by_reason
-        return [Observation(n, {"reason": reason}) for reason, n in dropped.items()]
+        return [Observation(n, {"reason": reason, **_whose()}) for reason, n in dropped.items()]
 
     for name, field in (
         (semconv.METRIC_EXPORT_ACCEPTED, "accepted"),
@@ -41,6 +47,16 @@ def observe_books(books: Callable[[], Books]) -> None:
     meter.create_observable_gauge(
         semconv.METRIC_EXPORT_SPOOLED, [reading("spooled")], "{item}", "Spans and records waiting."
     )
+
+
+def _whose() -> dict[str, str]:
+    return {semconv.EXPORT_PROCESS: _id_of(os.getpid())}
+
+
+@lru_cache(maxsize=1)
+def _id_of(_pid: int) -> str:
+    """A forked child has another number, and so another id."""
+    return secrets.token_hex(8)
 
 
 class DecisionCounter:

@@ -53,11 +53,11 @@ SELECT
     SpanAttributes['gen_ai.provider.name'] AS provider,
     if(SpanAttributes['gen_ai.request.model'] != '', SpanAttributes['gen_ai.request.model'], SpanAttributes['gen_ai.response.model']) AS model,
     SpanAttributes['gen_ai.tool.name'] AS tool,
-    if(SpanAttributes['error.type'] != '', SpanAttributes['error.type'], arrayFirst(value -> value != '', arrayMap(event -> event['exception.type'], Events.Attributes))) AS error_type,
+    if(SpanAttributes['error.type'] != '', SpanAttributes['error.type'], arrayFirst(value -> value != '', arrayMap(event -> event['exception.type'], event_attributes))) AS error_type,
     SpanAttributes['spanledger.error.fingerprint'] AS error_fingerprint,
     SpanAttributes['spanledger.error.id'] AS error_id,
-    substringUTF8(if(StatusMessage != '', StatusMessage, arrayFirst(value -> value != '', arrayMap(event -> event['exception.message'], Events.Attributes))), 1, 1000) AS message
-FROM ${database}.otel_traces
+    substringUTF8(if(StatusMessage != '', StatusMessage, arrayFirst(value -> value != '', arrayMap(event -> event['exception.message'], event_attributes))), 1, 1000) AS message
+FROM ${database}.marked_spans
 WHERE StatusCode = 'Error';
 
 ${distributed:span_errors cityHash64(trace_id)};
@@ -101,10 +101,7 @@ SELECT received_at, service, greatest(0, toUnixTimestamp(received_at) - intDiv(t
 FROM ${database}.llm_calls${all} WHERE revision = 0
 UNION ALL
 SELECT received_at, service, greatest(0, toUnixTimestamp(received_at) - intDiv(toUnixTimestamp64Micro(ts) + toInt64(duration_us), 1000000)) AS delay_s
-FROM ${database}.tool_calls${all}
-UNION ALL
-SELECT received_at, service, greatest(0, toUnixTimestamp(received_at) - intDiv(toUnixTimestamp64Micro(ts) + toInt64(duration_us), 1000000)) AS delay_s
-FROM ${database}.agent_invocations${all};
+FROM ${database}.agent_steps${all};
 
 CREATE VIEW IF NOT EXISTS ${database}.ingestion ${on_cluster} AS
 SELECT
@@ -161,7 +158,7 @@ FROM
     SELECT
         p.ts AS ts, p.service AS service, p.name AS name, p.reason AS reason,
         if(p.is_delta, p.value, greatest(0, p.value - lagInFrame(p.value, 1, 0) OVER (
-            PARTITION BY p.series, p.name, p.started_at ORDER BY p.ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW))) AS added
+            PARTITION BY p.series, p.name, p.started_at ORDER BY p.ts, p.value ROWS BETWEEN 1 PRECEDING AND CURRENT ROW))) AS added
     FROM ${database}.pipeline_metrics AS p
     WHERE startsWith(p.name, 'spanledger.export.') AND p.name != 'spanledger.export.spooled' AND p.ts >= now('UTC') - INTERVAL 8 DAY
     UNION ALL
