@@ -27,6 +27,8 @@ from tests.pipeline.conftest import clickhouse_environment
 pytestmark = pytest.mark.storage
 
 ROUTES = ("local stack", "agent.yaml", "gateway.yaml")
+#: Some two hundred spans.
+_QUEUE_BYTES = 300_000
 _numbers = itertools.count(1)
 
 #: Something that happens to a route while an agent works.
@@ -128,7 +130,9 @@ def stored(warehouse: Warehouse) -> Stored:
         "SELECT count() AS spans, uniqExact(TraceId, SpanId) AS single FROM otel_traces"
     )
     [calls] = warehouse.query("SELECT count() AS calls, sum(cost_usd) AS usd FROM calls")
-    return Stored(spans["spans"], spans["single"], calls["calls"], int(calls["usd"] * 10**9))
+    # The sum of no rows is NULL.
+    cost_nano_usd = int((calls["usd"] or 0) * 10**9)
+    return Stored(spans["spans"], spans["single"], calls["calls"], cost_nano_usd)
 
 
 MakeRoute = Callable[..., Route]
@@ -155,7 +159,7 @@ def make_route(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeR
 
 
 def _by_collector(
-    config: str, server: ClickHouseServer, directory: Path, disk: Path
+    config: str, server: ClickHouseServer, directory: Path, disk: Path, **more: str
 ) -> ByCollector:
     database = f"faults_{next(_numbers)}"
 
@@ -163,6 +167,7 @@ def _by_collector(
         environment = {
             **clickhouse_environment(server, database, clickhouse),
             "SPANLEDGER_QUEUE_DIR": str(disk / "queue"),
+            **more,
         }
         settings = (*FAST, "exporters.clickhouse.timeout=1s")
         return Collector(directory / "collector", [config], environment, settings)
@@ -193,6 +198,14 @@ def make_agents(provider: MockProvider, tmp_path: Path) -> Iterator[Callable[[Ro
 Record = Callable[[str, object], None]
 
 
+def note(record: Record, calls: int, found: Stored) -> None:
+    """Of a cell of the matrix."""
+    record("sent", calls * SPANS_PER_CALL)
+    record("stored", found.unique)
+    record("doubled", found.spans - found.unique)
+    record("cost_nano_usd", found.cost_nano_usd)
+
+
 def _complete(found: Stored, calls: int) -> bool:
     return found.calls >= calls and found.unique >= calls * SPANS_PER_CALL
 
@@ -202,10 +215,7 @@ def assert_all_stored(route: Route, calls: int, record: Record) -> None:
     with route.warehouse() as warehouse:
         wait_until(lambda: _complete(stored(warehouse), calls))
         found = stored(warehouse)
-    record("sent", calls * SPANS_PER_CALL)
-    record("stored", found.unique)
-    record("doubled", found.spans - found.unique)
-    record("cost_nano_usd", found.cost_nano_usd)
+    note(record, calls, found)
     assert found.unique == calls * SPANS_PER_CALL
     assert found.calls == calls
     assert found.cost_nano_usd == calls * COST_NANO_USD
@@ -264,43 +274,96 @@ def test_a_killed_agent_loses_no_more_than_its_last_moment(
         assert wait_until(lambda: stored(warehouse).unique >= agent.delivered)
         wait_until(lambda: stored(warehouse).calls >= made, timeout_s=3)
         found = stored(warehouse)
-    record_property("sent", made * SPANS_PER_CALL)
-    record_property("stored", found.unique)
-    record_property("doubled", found.spans - found.unique)
-    record_property("cost_nano_usd", found.cost_nano_usd)
+    note(record_property, made, found)
     # At 30 ms and more a call, no more than a few can end between two writes to the disk.
     assert made - 20 <= found.calls <= made
     assert found.cost_nano_usd == found.calls * COST_NANO_USD
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["local stack", "agent.yaml"])
-def test_a_full_disk_loses_nothing(
-    name: str,
+def test_a_full_disk_under_the_local_stack_loses_nothing(
     make_route: MakeRoute,
     make_agents: Callable[[Route], Agents],
     provider: MockProvider,
     tmp_path: Path,
     record_property: Record,
 ) -> None:
-    """The store's own disk, or the Collector's while ClickHouse is away: its senders keep it."""
+    """Its senders keep what it can't take."""
     with small_disk(tmp_path / "disk", 200) as disk:
-        route = make_route(name, disk.path)
+        route = make_route("local stack", disk.path)
         agents = make_agents(route)
         agent = agents.start(100, 0.03)
         agent.after_calls(20)
         disk.fill()
-        if name == "agent.yaml":
-            route.proxy.always(Refuse(status=503))
         agent.after_calls(50)
         behind = agent.accepted - agent.delivered
-        route.proxy.heal()
         disk.free()
         agent.wait()
         agents.drain()
         assert_all_stored(route, provider.calls(), record_property)
-        # Or else the disk was never full for them.
+        # Or else the disk was never full for it.
         assert behind > 60
+        route.close()
+
+
+@pytest.mark.slow
+def test_a_collector_whose_queue_is_full_loses_nothing(
+    collector_binary: Path,
+    server: ClickHouseServer,
+    make_agents: Callable[[Route], Agents],
+    provider: MockProvider,
+    tmp_path: Path,
+    record_property: Record,
+) -> None:
+    """That is why SPANLEDGER_QUEUE_BYTES is to be less than what its disk holds."""
+    size = {"SPANLEDGER_QUEUE_BYTES": str(_QUEUE_BYTES)}
+    route = _by_collector("agent.yaml", server, tmp_path, tmp_path, **size)
+    agents = make_agents(route)
+    agent = agents.start(400, 0.01)
+    agent.after_calls(20)
+    route.proxy.always(Refuse(status=503))
+    agent.after_calls(250)
+    behind = agent.accepted - agent.delivered
+    route.proxy.heal()
+    agent.wait()
+    agents.drain()
+    assert_all_stored(route, provider.calls(), record_property)
+    # Or else the queue was never full.
+    assert behind > 60
+    route.close()
+
+
+@pytest.mark.slow
+def test_a_collector_whose_disk_is_full_says_what_it_loses(
+    collector_binary: Path,
+    server: ClickHouseServer,
+    make_agents: Callable[[Route], Agents],
+    provider: MockProvider,
+    tmp_path: Path,
+    record_property: Record,
+) -> None:
+    """Its queue gives up a batch of which it can't write down that it is being sent."""
+    with small_disk(tmp_path / "disk", 200) as disk:
+        debug = {"SPANLEDGER_LOG_LEVEL": "debug"}
+        route = _by_collector("agent.yaml", server, tmp_path, disk.path, **debug)
+        agents = make_agents(route)
+        agent = agents.start(100, 0.03)
+        agent.after_calls(20)
+        disk.fill()
+        route.proxy.always(Refuse(status=503))
+        agent.after_calls(50)
+        route.proxy.heal()
+        disk.free()
+        agent.wait()
+        agents.drain()
+        given_up = route.collector.log().count("Failed to dispatch item")
+        sent = provider.calls() * SPANS_PER_CALL
+        with route.warehouse() as warehouse:
+            wait_until(lambda: stored(warehouse).unique >= sent, 30 if not given_up else 3)
+            found = stored(warehouse)
+        note(record_property, provider.calls(), found)
+        assert found.unique == sent or given_up
+        assert found.cost_nano_usd == found.calls * COST_NANO_USD
         route.close()
 
 
