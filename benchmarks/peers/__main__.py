@@ -98,6 +98,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         if c.name not in REFERENCES
     ]
     started = starts(candidates, arguments.starts)
+    parts_us = {c.name: processes.parts_of(c) for c in candidates if c.name.startswith(page.OURS)}
     parts = sum(rounds.takes_part(c, s) for c in candidates for s in rounds.SCENARIOS)
     told = progress(parts * (arguments.rounds + 1))
     server: AbstractContextManager[str | None] = (
@@ -113,6 +114,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "calls": arguments.calls,
         "versions": versions,
         "calls_us": [row.as_dict() for row in rounds.summary(measured)],
+        "parts_us": parts_us,
         "starts": started,
         "spans": spans,
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.peers import chart
 from benchmarks.peers.candidates import BY_NAME, REFERENCES
+from benchmarks.peers.parts import STEPS
 from benchmarks.peers.rounds import CHUNK
 from benchmarks.peers.venvs import ROOT
 
@@ -130,6 +131,32 @@ def _lost(result: dict[str, Any]) -> str:
     return "\n".join(lines) or "None in this run."
 
 
+def _parts(result: dict[str, Any]) -> str:
+    """Where the time of a synchronous call of ours goes, and the floors beside it."""
+    added = {row["candidate"]: row["median_us"] for row in _rows_of(result, "sync")}
+    head = ("", *(title_of(name) for name in result["parts_us"]))
+    by_name = {
+        name: {**parts, "rest": added[name] - sum(parts[step] for step in STEPS)}
+        for name, parts in result["parts_us"].items()
+    }
+    rows = [
+        [said, *(f"{parts[name]:.1f}" for parts in by_name.values())]
+        for name, said in _PARTS.items()
+    ]
+    return table(head, rows)
+
+
+#: What the steps and floors are, for readers.
+_PARTS = {
+    "begin": "Read the request, open the span",
+    "ask": "Estimate, and ask the limits",
+    "answer": "Read the answer, price it, settle it, write and end the span",
+    "rest": "The rest: two wrapped methods, and what the client loses of its caches",
+    "span": "Floor: a bare span with the same attributes",
+    "dictionary": "Floor: a dictionary with the same attributes",
+}
+
+
 def _versions(result: dict[str, Any]) -> str:
     rows = ([title_of(name), version] for name, version in result["versions"].items() if version)
     return table(("", "version"), rows)
@@ -166,6 +193,7 @@ def write(result: dict[str, Any]) -> None:
         "starts": _starts(result),
         "spans": _spans(result),
         "lost": _lost(result),
+        "parts": _parts(result),
         "versions": _versions(result),
     }
     text = FRAME.read_text()

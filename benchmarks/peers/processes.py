@@ -49,6 +49,12 @@ def start_of(candidate: Candidate) -> tuple[float, float]:
     return float(cpu_ms), float(rss_mib)
 
 
+def parts_of(candidate: Candidate) -> dict[str, float]:
+    """Microseconds of each step of one of our calls, as `worker.parts` prints them."""
+    found: dict[str, float] = json.loads(_last_line(candidate, "parts"))
+    return found
+
+
 class Worker:
     """One candidate's process that measures on demand."""
 

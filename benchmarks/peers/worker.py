@@ -3,6 +3,7 @@
 python -m benchmarks.peers.worker NAME rounds [BASE_URL]   serves `scenario calls` lines
 python -m benchmarks.peers.worker NAME carries             prints what its spans carry
 python -m benchmarks.peers.worker NAME startup             prints CPU ms and RSS MiB
+python -m benchmarks.peers.worker NAME parts               prints the steps of one of our calls
 """
 
 import asyncio
@@ -204,12 +205,26 @@ def startup(name: str) -> None:
     print((used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024, flush=True)
 
 
+def parts(name: str, calls: int = 2000) -> None:
+    """Print the median microseconds of each step of a call as JSON."""
+    from benchmarks.peers import parts
+    from opentelemetry import trace
+
+    seen: list[Any] = []
+    PREPARE[name](collecting(seen))
+    scenarios = Scenarios(name, None)
+    scenarios.run("sync", 200)
+    getattr(trace.get_tracer_provider(), "force_flush", bool)()
+    attributes = dict(seen[-1].attributes)
+    print(json.dumps(parts.measure(lambda: scenarios.run("sync", 1), attributes, calls)))
+
+
 def main() -> None:
     name, mode, *rest = sys.argv[1:]
     if mode == "rounds":
         serve(name, rest[0] if rest else None)
     else:
-        {"carries": carries, "startup": startup}[mode](name)
+        {"carries": carries, "startup": startup, "parts": parts}[mode](name)
 
 
 if __name__ == "__main__":

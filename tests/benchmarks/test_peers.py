@@ -1,10 +1,13 @@
 """The arithmetic of the comparison with peers; the measuring itself is `make bench`."""
 
 import json
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from benchmarks.peers import carries, chart, page, rounds, work
+from benchmarks.peers import parts as steps
 from benchmarks.peers.candidates import BY_NAME, CANDIDATES
 from benchmarks.peers.prepare import PREPARE
 
@@ -100,6 +103,33 @@ def test_the_rows_where_others_are_ahead_are_on_the_page() -> None:
     other = {**ours, "candidate": "langfuse", "median_us": 80.0}
     text = page._lost({"calls_us": [ours, other]})
     assert text == "- Synchronous call: Langfuse (0.80 of ours)"
+
+
+def test_the_steps_of_a_call_and_the_rest_add_up_to_what_it_adds() -> None:
+    ours = {"scenario": "sync", "candidate": "spanledger", "median_us": 100.0, "of_bare": 1.2}
+    parts = {"begin": 30.0, "ask": 20.0, "answer": 40.0, "span": 25.0, "dictionary": 0.5}
+    rows = page._parts({"calls_us": [ours], "parts_us": {"spanledger": parts}}).splitlines()
+    figures = [float(row.split("|")[2]) for row in rows[2:]]
+    assert sum(figures[:4]) == ours["median_us"]
+    assert figures[4:] == [25.0, 0.5]
+
+
+def test_every_step_is_timed_once_a_call_and_every_floor_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = SimpleNamespace(step=lambda: None)
+    monkeypatch.setitem(sys.modules, "a_module_of_steps", module)
+    monkeypatch.setattr(steps, "STEPS", {"only": ("a_module_of_steps", "step")})
+    calls: list[int] = []
+
+    def call() -> None:
+        calls.append(1)
+        module.step()
+
+    found = steps.measure(call, {"a": 1}, 10)
+    assert set(found) == {"only", "span", "dictionary"}
+    assert all(value >= 0 for value in found.values())
+    assert len(calls) == 40
 
 
 def test_a_chart_escapes_its_labels_and_survives_negative_bars() -> None:
