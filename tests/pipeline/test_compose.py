@@ -6,13 +6,14 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from spanledger.warehouse import WarehouseError, allow_reader, connect, migrate
+from spanledger.warehouse import Warehouse, WarehouseError, allow_reader, connect, migrate
 from tests._engines import ClickHouseServer, EngineUnavailable
 from tests.pipeline import _otlp
 from tests.pipeline._collector import CONFIGS, Collector, validate
@@ -131,6 +132,9 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
     directory = tmp_path_factory.mktemp("compose")
     for folder in ("config.d", "users.d"):
         shutil.copytree(_REPOSITORY / "deploy" / "clickhouse" / folder, directory / folder)
+    # In the container it is a volume.
+    config = directory / "config.d" / "spanledger.xml"
+    config.write_text(config.read_text().replace("/backups/", f"{directory}/backups/"))
     admin = _PASSWORDS["SPANLEDGER_ADMIN_PASSWORD"]
     server = ClickHouseServer(directory, user="spanledger_admin", password=admin)
     previous = dict(os.environ)
@@ -218,3 +222,40 @@ def test_clickhouses_logs_about_itself_end_some_day(configured: ClickHouseServer
         )
     assert {table["name"] for table in tables} >= {"query_log", "part_log"}
     assert [table["name"] for table in tables if "TTL" not in table["ddl"]] == []
+
+
+@pytest.mark.storage
+def test_the_way_back_from_a_backup_is_what_the_upgrade_guide_says(
+    configured: ClickHouseServer,
+) -> None:
+    guide = (_REPOSITORY / "docs" / "upgrade.md").read_text()
+    statements = re.findall(r"^    ((?:BACKUP|RESTORE|DROP|SELECT) [^;]+);$", guide, re.MULTILINE)
+    assert [statement.split()[0] for statement in statements] == [
+        "BACKUP", "RESTORE", "SELECT", "DROP",
+    ]  # fmt: skip
+    with connect(url(configured, "spanledger_admin")) as admin:
+        migrate(admin)
+        admin.insert(
+            "llm_calls",
+            ["ts", "trace_id", "span_id", "cost_usd"],
+            [[datetime(2026, 11, day, tzinfo=UTC), b"t" * 16, b"s" * 8, 1] for day in (1, 2)],
+        )
+        backup, restore, compare, drop = statements
+        admin.command(backup)
+        admin.command(restore)
+        assert admin.query(compare) == []
+        assert _names_the_original(admin, "spanledger")
+        assert not _names_the_original(admin, "trial"), "it would write into the original"
+        admin.command("DELETE FROM trial.llm_calls WHERE toDate(ts) = '2026-11-02'")
+        assert len(admin.query(compare)) == 1
+        admin.command(drop)
+
+
+def _names_the_original(admin: Warehouse, database: str) -> bool:
+    """Whether a view of *database* reads or writes a table of `spanledger`."""
+    (found,) = admin.query(
+        "SELECT countIf(match(create_table_query, '(TO|FROM|JOIN|joinGet[(].?) ?spanledger[.]')) "
+        "AS n FROM system.tables WHERE database = {database:String}",
+        database=database,
+    )
+    return bool(found["n"])
