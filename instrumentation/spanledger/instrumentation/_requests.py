@@ -27,7 +27,7 @@ def read_request(
 ) -> tuple[Request, bool]:
     """The request as it will be sent, and whether it asks for usage only because we do."""
     body = _body(request_options)
-    asked = _asks_usage(dialect, request_options, body)
+    asked = _asks_usage(dialect, request_options, body) if body.get("stream") else None
     if asked is not None:
         body = _replace(request_options, asked)
     limit = options.default_max_output_tokens
@@ -98,7 +98,7 @@ def _target(client: Client, instance: Any) -> tuple[str, str]:
 
 def _asks_usage(dialect: Dialect, request_options: Any, body: Mapping[str, Any]) -> Any:
     """A body that asks for usage. Not for raw responses: there the extra chunk can't be hidden."""
-    if not body.get("stream") or not options.include_usage:
+    if not options.include_usage:
         return None
     if not isinstance(request_options.json_data, Mapping):
         # Raw bytes are sent as they are.

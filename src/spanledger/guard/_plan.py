@@ -21,6 +21,9 @@ Amounts = Callable[[Call], Mapping[Metric, int]]
 _make = tuple.__new__
 
 
+_NO_WINDOW = 0, 0.0
+
+
 class _Counted(NamedTuple):
     """A budget with what never changes about it."""
 
@@ -68,17 +71,19 @@ class Plan:
 
     def demands(self, call: Call, now: float) -> list[Demand]:
         """What `call` asks, in the order of the rules: budgets first."""
-        demands, amounts = list[Demand](), self._amounts(call)
+        demands, amounts, windows = list[Demand](), self._amounts(call), self._windows
         # A model call outside of tools, which nearly every call is, needs no look at each rule.
         plain = call.tool is None and call.operation != TOOL_CALL
         for budget, values, limit, marks in self._plain_budgets if plain else self._budgets:
             if not plain and not concerns(budget, call):
                 continue
             name, metric = budget.name, budget.metric
-            start, amount = self.window_start(budget, now), amounts[metric]
+            start, end = windows.get(name, _NO_WINDOW)
+            if not start <= now < end:
+                start = self.window_start(budget, now)
             for value in values(call):
                 key = _make(Key, (name, value, start, metric))
-                asked = (key, metric, limit, amount, marks, None, 0, budget.trip)
+                asked = (key, metric, limit, amounts[metric], marks, None, 0, budget.trip)
                 demands.append(_make(Demand, asked))
         for rate in self._rates:
             if concerns(rate, call):

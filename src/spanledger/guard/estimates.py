@@ -1,6 +1,7 @@
 """What a request may use at the most, before it is sent."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from spanledger import pricing
 from spanledger.guard.decision import Estimate
@@ -45,7 +46,9 @@ def estimate(
     # make room for other calls meanwhile.
     if max_output_tokens is not None and max_output_tokens < 0:
         max_output_tokens = None
-    output_tokens, method = _output(provider, model, operation, max_output_tokens, max(1, choices))
+    output_tokens, method = _output(
+        pricing.book(), provider, model, operation, max_output_tokens, max(1, choices)
+    )
     input_tokens, soft = input_bytes, method == UNBOUNDED
     if media:
         bounds = [media_bound(part, provider, model) for part in media]
@@ -64,12 +67,18 @@ def estimate(
     return Estimate(input_tokens, output_tokens, cost, f"input:{counted} output:{method}", soft)
 
 
+@lru_cache(maxsize=1024)
 def _output(
-    provider: str, model: str, operation: str, requested: int | None, choices: int
+    prices: pricing.PriceBook,
+    provider: str,
+    model: str,
+    operation: str,
+    requested: int | None,
+    choices: int,
 ) -> tuple[int, str]:
     if operation in _NO_OUTPUT:
         return 0, "none"
-    known = pricing.limits(provider, model)
+    known = prices.limits(provider, model)
     ceiling = known.max_output_tokens or known.context_window_tokens
     if requested is not None:
         # A request may ask for more than the model can give: nobody pays for the difference.
