@@ -64,12 +64,8 @@ bench: $(INSTALLED) ## Compare what a call costs beside every peer; writes docs/
 	$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)
 	$(BIN)/python benchmarks/startup.py
 
-bench-pipeline: $(INSTALLED) collector ## Time Collector, local stack, tables and dashboards on millions of spans
-	$(BIN)/python benchmarks/pipeline.py
-	$(BIN)/python benchmarks/stack.py
-	$(BIN)/python benchmarks/warehouse.py
-	$(BIN)/python benchmarks/dashboards.py
-	$(BIN)/python benchmarks/analytics.py
+bench-pipeline: $(INSTALLED) collector ## Time Collector, stack, tables and dashboards on millions of spans; writes docs/benchmarks-pipeline.md
+	$(BIN)/python -m benchmarks.pipeline_page $(BENCH_ARGS)
 
 bench-micro: $(INSTALLED) ## Time the small parts, each beside its target; writes docs/benchmarks-micro.md
 	$(BIN)/python -m benchmarks.micro --json benchmarks/results/micro.json --page $(BENCH_ARGS)
