@@ -8,7 +8,7 @@ from tests.boot._run import INSTRUMENT, LIMIT_OF_TWO, run_program
 
 REFUSED = ["ok", "ok", "BudgetExceeded", "BudgetExceeded"]
 
-OURS = ["AttributionProcessor", "EnforcementProcessor"]
+OURS = ["EnforcementProcessor"]
 
 
 @pytest.mark.parametrize("program", ["client_before_install", "instance_before_install"])
@@ -45,11 +45,7 @@ def test_the_users_own_provider_gets_enriched_spans(
     env = {**LIMIT_OF_TWO, "OTEL_PYTHON_CONFIGURATOR": "nobody's"}
     report = run_program(provider, program, env=env, launcher=launcher)
     assert report["outcomes"] == REFUSED
-    assert report["processors"] == [
-        "AttributionProcessor",
-        "EnforcementProcessor",
-        "SimpleSpanProcessor",
-    ]
+    assert report["processors"] == [*OURS, "SimpleSpanProcessor"]
     calls = [span for span in report["spans"] if semconv.BILLING in span]
     assert [span[semconv.BILLING] for span in calls] == ["call", "call", "refused", "refused"]
     assert {span[semconv.CONVERSATION_ID] for span in calls} == {"ticket-1"}

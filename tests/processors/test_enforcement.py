@@ -8,7 +8,6 @@ import pytest
 from spanledger import guard, semconv
 from spanledger.guard import CeilingReached, Guard, Policy
 from spanledger.guard.ceilings import Ceilings
-from spanledger.processors.attribution import AttributionProcessor
 from spanledger.processors.enforcement import EnforcementProcessor
 from spanledger.testing.spans import capture_spans
 from spanledger.track import session, tool
@@ -32,7 +31,7 @@ def _spans(capture: Any) -> list[dict[str, Any]]:
 
 
 def test_the_tool_of_a_framework_is_stopped_at_the_ceiling(two_steps: Guard) -> None:
-    with capture_spans(AttributionProcessor(), EnforcementProcessor()) as capture:
+    with capture_spans(EnforcementProcessor()) as capture:
         tracer = capture.tracer()
         for _ in range(2):
             with tracer.start_as_current_span("execute_tool search", attributes=TOOL):
@@ -54,15 +53,14 @@ def test_a_tool_of_ours_is_not_asked_for_twice(two_steps: Guard) -> None:
     def search() -> str:
         return "found"
 
-    processors = AttributionProcessor(), EnforcementProcessor()
-    with capture_spans(*processors, as_global=True), session("s"):
+    with capture_spans(EnforcementProcessor(), as_global=True), session("s"):
         assert search() == search() == "found"
         with pytest.raises(CeilingReached):
             search()
 
 
 def test_other_spans_and_other_sessions_are_not_touched(two_steps: Guard) -> None:
-    with capture_spans(AttributionProcessor(), EnforcementProcessor()) as capture:
+    with capture_spans(EnforcementProcessor()) as capture:
         tracer = capture.tracer()
         for number in range(5):
             named = {**TOOL, semconv.CONVERSATION_ID: f"s{number}"}

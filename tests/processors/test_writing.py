@@ -10,7 +10,13 @@ from opentelemetry.trace import INVALID_SPAN
 from spanledger.processors.writing import write
 
 BEFORE: dict[str, Any] = {"a": 1, "b": "two"}
-MORE: dict[str, Any] = {"b": "three", "c": 1.5, "d": True, "reasons": ("stop", "length"), "long": "x" * 40}
+MORE: dict[str, Any] = {
+    "b": "three",
+    "c": 1.5,
+    "d": True,
+    "reasons": ("stop", "length"),
+    "long": "x" * 40,
+}
 
 LIMITS = [
     SpanLimits(),

@@ -247,7 +247,9 @@ class Exchange(Admission):
         if reply.failure is not None and error is None and refusal is None:
             error, outcome = reply.failure, outcome and "failed"
         try:
-            behaved = of_call(outcome, error, answered=self._first_chunk_ns is not None)
+            behaved: Outcome = "ok"
+            if outcome or error is not None:
+                behaved = of_call(outcome, error, answered=self._first_chunk_ns is not None)
             charge = self._charge(error, refusal)
             # Until the first token; of a whole answer until all of it.
             first_s = ((self._first_chunk_ns or now_ns) - self._started_ns) / 1e9

@@ -30,6 +30,7 @@ from spanledger.instrumentation._streams import ObservedAsyncStream, ObservedStr
 from spanledger.instrumentation._wrapping import unwrap, wrap, wrap_overriding
 
 _FIRST_ERROR = 300
+_NO_FIELDS = frozenset[str]()
 
 _log = logging.getLogger("spanledger.gate")
 
@@ -290,31 +291,27 @@ def _attempt_failed(exchange: Exchange, kwargs: Mapping[str, Any]) -> None:
 def _observe(exchange: Exchange, result: Any, response: Any, *, asynchronous: bool) -> None:
     """Read an answer, or put observers on one that is still to come. Never breaks the answer."""
     try:
-        _observe_result(exchange, result, response, asynchronous=asynchronous)
+        # Asked of the table of fields: asking a pydantic object for an attribute that it lacks
+        # raises and catches two errors inside it, and a plain answer lacks all (5 µs a call).
+        fields = getattr(result, "__dict__", _NO_FIELDS)
+        if result is response or "response" in fields or "http_response" in fields:
+            _observe_later(exchange, result, response, asynchronous=asynchronous)
+        else:
+            exchange.replied(result)
     except SpanledgerRefusal:
         raise
     except Exception as error:  # noqa: BLE001 - the answer belongs to the host
         exchange.failed(error)
 
 
-def _observe_result(exchange: Exchange, result: Any, response: Any, *, asynchronous: bool) -> None:
-    # Asked of the table of fields: asking a pydantic object for an attribute that it lacks
-    # raises and catches two errors inside it, and a plain answer lacks both (5 µs a call).
-    fields = getattr(result, "__dict__", ())
-    if "response" in fields and hasattr(result, "__stream__"):
+def _observe_later(exchange: Exchange, result: Any, response: Any, *, asynchronous: bool) -> None:
+    """A stream; or a raw response, whose body may be here already, or be read later."""
+    if "response" in getattr(result, "__dict__", _NO_FIELDS) and hasattr(result, "__stream__"):
         exchange.streams()
         observe_body(response, exchange, asynchronous=asynchronous)
         observed = ObservedAsyncStream if asynchronous else ObservedStream
         result._iterator = observed(result._iterator, exchange)
-    elif result is response or "http_response" in fields or "response" in fields:
-        _observe_raw(exchange, response, asynchronous=asynchronous)
-    else:
-        exchange.replied(result)
-
-
-def _observe_raw(exchange: Exchange, response: Any, *, asynchronous: bool) -> None:
-    """A raw response: its body may be here already, or be read by the caller later."""
-    if not response.is_closed and not response.is_stream_consumed:
+    elif not response.is_closed and not response.is_stream_consumed:
         exchange.streams()
         observe_body(response, exchange, asynchronous=asynchronous)
     else:

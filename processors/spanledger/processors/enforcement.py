@@ -10,32 +10,39 @@ that swallow it meet the same refusal at the next model call, at the gate.
 """
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Status, StatusCode
 
 from spanledger import semconv
 from spanledger.guard import Call, Estimate, SpanledgerRefusal, ready_soon
-from spanledger.guard.fingerprints import Fingerprint, fingerprint
 from spanledger.guard.rules import TRACE_ID
 from spanledger.processors import leaf_billing
-from spanledger.processors.attribution import is_the_gates
+from spanledger.processors.attribution import AttributionProcessor, is_the_gates
 from spanledger.processors.nodes import node_of
 from spanledger.processors.roles import Role, arguments_of, role_of, scope_told_by
 from spanledger.track import current_scope
 
+if TYPE_CHECKING:
+    from spanledger.guard.fingerprints import Fingerprint
+
 _NOTHING = Estimate(0, 0, 0, "none")
 
 
-class EnforcementProcessor(SpanProcessor):
-    """Asks the guard about tool and agent spans that nobody of ours has asked for."""
+class EnforcementProcessor(AttributionProcessor):
+    """Asks the guard about tool and agent spans that nobody of ours has asked for.
+
+    An `AttributionProcessor` too, and not one beside it: each processor is called three times for
+    a span, also for those of the gate, about which there is nothing to ask (5 µs a call).
+    """
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Raises the refusal; the span is ended first, so that it is on record."""
         if is_the_gates(span):
             return
+        self.place(span, parent_context)
         try:
             refusal = self._refusal(span, parent_context)
         except Exception:  # noqa: BLE001 - a failure of ours must not reach the host from here
@@ -74,15 +81,6 @@ class EnforcementProcessor(SpanProcessor):
         span.set_attribute(semconv.BILLING, "refused")
         return found.error()
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """Nothing: what is over needs no leave."""
-
-    def shutdown(self) -> None:
-        """Nothing is held."""
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return True
-
 
 def _call(role: Role, attributes: Any, context: Context | None, trace_id: int) -> Call:
     scope = scope_told_by({**attributes}, current_scope(context))
@@ -102,8 +100,10 @@ def _call(role: Role, attributes: Any, context: Context | None, trace_id: int) -
     )
 
 
-def _print(tool: str | None, arguments: object) -> Fingerprint | None:
+def _print(tool: str | None, arguments: object) -> "Fingerprint | None":
     """Loop rules need arguments; a span that does not hold them says too little."""
     if tool is None or arguments is None:
         return None
+    from spanledger.guard.fingerprints import fingerprint  # OpenSSL comes with it
+
     return fingerprint(tool, arguments)
