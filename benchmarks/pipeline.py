@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests._engines import ClickHouseServer
 from tests.pipeline import _otlp
-from tests.pipeline._collector import Collector
+from tests.pipeline._collector import FAST, Collector
 from tests.pipeline._wait import wait_until
 from tests.pipeline.conftest import clickhouse_environment
 
@@ -180,6 +180,51 @@ def _size(directory: Path) -> int:
     return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
 
 
+def merging(server: ClickHouseServer, database: str) -> None:
+    """What it costs to merge all that landed into one part of each table, once."""
+    with connect(server.url(database)) as warehouse:
+        spans = _landed(warehouse)
+        [parts] = warehouse.query(
+            "SELECT count() AS n FROM system.parts WHERE active AND database = {database:String}"
+            " AND table = 'otel_traces'",
+            database=database,
+        )
+        tables = warehouse.query(
+            "SELECT DISTINCT table FROM system.parts"
+            " WHERE active AND database = {database:String} AND rows > {few:UInt64}",
+            database=database,
+            few=spans // 1000,
+        )
+        before = _cpu_s(server.pid)
+        for row in tables:
+            warehouse.command(f"OPTIMIZE TABLE {row['table']} FINAL")
+        used = _cpu_s(server.pid) - before
+    print(f"merge: {used / spans * 1e6:.1f} µs a span for all tables ({parts['n']} parts to one)")
+
+
+def small_inserts(server: ClickHouseServer, number: int = 100) -> None:
+    """What an INSERT costs with all views, if there is one span in it."""
+    database = "small"
+    with connect(server.url(database)) as warehouse:
+        migrate(warehouse)
+        environment = clickhouse_environment(server, database)
+        with tempfile.TemporaryDirectory() as folder:
+            collector = Collector(Path(folder), ["gateway.yaml"], environment, FAST).start()
+            try:
+                chance = random.Random(7)
+                bodies = [
+                    _otlp.traces(_span(3, chance.randbytes(16), chance)).SerializeToString()
+                    for _ in range(number)
+                ]
+                send(collector.endpoint, bodies[:5], 1)
+                before = _cpu_s(server.pid)
+                send(collector.endpoint, bodies[5:], 1)
+                used = _cpu_s(server.pid) - before
+            finally:
+                collector.kill()
+    print(f"small inserts: {used / (number - 5) * 1e3:.0f} ms of CPU each")
+
+
 def bytes_per_span(server: ClickHouseServer, database: str) -> None:
     """What the tables take on disk, for each span that landed."""
     with connect(server.url(database)) as warehouse:
@@ -204,7 +249,9 @@ def main(spans: int) -> None:
         try:
             throughput("agent.yaml", 4, server, bodies, directory)
             throughput("gateway.yaml", 64, server, bodies, directory)
+            merging(server, "agent")
             bytes_per_span(server, "agent")
+            small_inserts(server)
             outage(server, bodies, directory)
         finally:
             server.stop()
