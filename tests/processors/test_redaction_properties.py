@@ -7,7 +7,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from spanledger.processors.redact.cuts import REDACTED, Cut, merge
@@ -32,13 +32,17 @@ _WORST_CASES = (
     "eyJ" + "A" * 20 + ".", "sk-", "-sk-a", "-AKIA", "-hf_", "r8_-", "xox", "SG.", "password=",
     "password:", "token:   ", 'password="', "password='", 'password=\\"', 'password=\\\\\\"',
     "password=" + "\\" * 31 + '"', "password=" + "\\" * 40 + '"', "\\", "api_key='", "secret=(",
-    "Bearer ", "basic ", "--token ", "--x", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----",
+    "Bearer ", "basic ", "--token ", "--x", "=>--cookie", "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
     "-----BEGIN PRIVATE KEY-----\n-----END ", "%41", "%73k%2D", "a%73 ", "%", "\\u0041", "\\/",
     "\u200b", "a\u200b", '"', "?sig=", "/services/", "hooks.slack.com/services/",
     "swordfish-and-mor", "4111", "4-", "1 ",
 )  # fmt: skip
-#: Microseconds for each KB. The target is 200; other programs share the machine's caches.
+#: Microseconds for each KB. The target is 200; texts that are searched twice, folded and unfolded,
+#: may take more, and other programs share the machine's caches.
 _BOUND_US = 800.0
+#: A text that takes the target where nothing else runs.
+_USUAL, _USUAL_US = "token:   " * 1000, 200.0
 
 
 def _cpu_us_per_kb(engine: Engine, text: str) -> float:
@@ -51,15 +55,21 @@ def _cpu_us_per_kb(engine: Engine, text: str) -> float:
     return best / len(text.encode("utf-8", "surrogatepass")) * 1024
 
 
+def _bound_us() -> float:
+    """The bound, longer while the machine is slow."""
+    return _BOUND_US * max(1.0, _cpu_us_per_kb(ENGINE, _USUAL) / _USUAL_US)
+
+
 @pytest.mark.parametrize("case", _WORST_CASES)
 @pytest.mark.parametrize("size", [20_000, 200_000])
 def test_the_worst_known_texts_take_linear_time(case: str, size: int) -> None:
     """A quadratic search would take ten times as long for each KB of the longer one."""
     text = case * (size // len(case))
-    assert _cpu_us_per_kb(Engine(["swordfish-and-more"], classes=CLASSES), text) < _BOUND_US
+    assert _cpu_us_per_kb(Engine(["swordfish-and-more"], classes=CLASSES), text) < _bound_us()
 
 
-@settings(max_examples=150, deadline=None)
+# Nothing is shrunk or replayed: for that every line is traced, which makes it five times as slow.
+@settings(max_examples=150, deadline=None, phases=(Phase.generate,))
 @given(
     st.lists(st.sampled_from(_PIECES), min_size=1, max_size=8),
     st.sampled_from(_PIECES),
@@ -69,7 +79,7 @@ def test_no_text_takes_long(period: list[str], filler: str, tail: list[str]) -> 
     """Texts made of what patterns are made of, repeated."""
     text = "".join(period)
     text = text * (30_000 // len(text)) + filler * 50 + "".join(tail)
-    assert _cpu_us_per_kb(ENGINE, text) < _BOUND_US
+    assert _cpu_us_per_kb(ENGINE, text) < _bound_us()
 
 
 _INNOCENT = st.text(st.characters(codec="utf-8", exclude_characters="\\%"), max_size=30)

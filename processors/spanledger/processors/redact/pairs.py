@@ -19,7 +19,8 @@ KINDS = NAMED_KINDS | {BEARER, BASIC}
 #: of its quotes, the name. It begins with plain characters, which makes the search fast.
 _NAMED = re.compile(rb"(?:=[:=]?+\s{0,3}+|:\s{0,3}+|>(?:=\s{0,3}+)?+)[\"']?+\\*+" + BACKWARDS)
 _SCHEME = re.compile(rb"b(?:earer|asic)(?:\s|%20|\+){1,3}+")
-_FLAG = re.compile(rb"--([a-z0-9_-]{3,40}+)(?:=|\\*+[\"']?,?\s{1,3}+)")
+#: The next flag is no value.
+_FLAG = re.compile(rb"--([a-z0-9_-]{3,40}+)(?:=|\\*+[\"']?,?\s{1,3}+)(?!--)")
 
 #: What stands in the place of a value in schemas, types, forms and error messages.
 _NO_VALUE = (
@@ -90,13 +91,17 @@ class Pairs:
                 yield Cut(value.start(), value.end(), kind)
 
     def _flags(self, view: View) -> Iterator[Cut]:
+        done = 0
         for found in _FLAG.finditer(view.lower):
+            # Cookies go on to the end of the line: what is inside is not looked at again and again.
+            if found.end() < done:
+                continue
             kind = kind_of_name(found.group(1).decode())
             if kind is None or kind not in self._kinds:
                 continue
             cut = _value(view.data, found.end(), kind)
-            # The next flag is no value.
             if cut is not None and not view.data.startswith(b"--", cut.start):
+                done = cut.end
                 yield cut
 
 
