@@ -11,6 +11,7 @@ from benchmarks.peers.venvs import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "pictures"
+README = ROOT / "README.md"
 #: What stands before and after the tables, written by hand.
 FRAME = ROOT / "benchmarks" / "peers" / "page.md"
 TITLES = {
@@ -184,9 +185,46 @@ def _draw(result: dict[str, Any]) -> None:
         picture.write_text(chart.bars(f"{title}: added CPU time, µs", bars))
 
 
+_SHORT = {
+    "sync": "sync",
+    "async": "async",
+    "stream50": "stream of 50 chunks",
+    CHUNK: "each chunk of a stream",
+}
+_BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def figures(result: dict[str, Any]) -> str:
+    """The few figures that the README shows."""
+    head = (
+        "added to a call, with four budgets",
+        "ledger in memory, µs",
+        "÷ the official OpenAI instrumentation alone",
+        "ledger in its file, µs",
+    )
+    rows = []
+    for scenario, said in _SHORT.items():
+        by_name = {row["candidate"]: row for row in _rows_of(result, scenario)}
+        ours, file = by_name[OURS], by_name[f"{OURS}-file"]
+        rows.append([said, _figure(ours)[1:], _ratio(ours["of_official"]), _figure(file)[1:]])
+    bare = next(row for row in _rows_of(result, "sync") if row["candidate"] == "bare")
+    lines = (
+        table(head, rows),
+        "",
+        f"Beside a bare call of {bare['median_us']:.0f} µs. {_about(result)}",
+        "The file is the default: all processes of the machine share it. The official",
+        "instrumentation holds no limits and prices nothing. [Benchmarks](docs/benchmarks.md) has every",
+        "peer side by side, also where they are ahead.",
+    )
+    return "\n".join(lines)
+
+
 def write(result: dict[str, Any]) -> None:
-    """Write docs/benchmarks.md and its pictures."""
+    """Write docs/benchmarks.md and its pictures, and the figures of the README."""
     _draw(result)
+    before, _, rest = README.read_text().partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    README.write_text(f"{before}{_BEGIN}\n{figures(result)}\n{_END}{after}")
     parts = {
         "about": _about(result),
         "calls": _calls(result),

@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.micro import page, rounds
@@ -81,11 +82,13 @@ def test_what_is_missed_is_named_with_its_figure_and_its_target() -> None:
 
 def test_the_page_holds_every_figure_once_and_says_what_is_missed() -> None:
     results = [_result(4, 5), _result(1234.5, 1000), _result(12.3, 20, part="mcp")]
-    about = {"date": "2026-01-01", "machine": "a desk", "rounds": 9, "versions": {"redis": "1"}}
+    about: dict[str, Any] = {"date": "2026-01-01", "machine": "a desk", "rounds": 9, "load": 1.5}
+    about |= {"versions": {"redis": "1"}}
 
     text = page.made(about, results)
 
     assert "<!--" not in text
+    assert "a desk; up to 9 rounds, a load of 1.5 in" in text
     assert "| of 1234.5 | 1,234 | 1,234 … 1,234 | 1,000 | µs | CPU | ✗ |" in text
     assert "- Guard, of 1234.5: 1,234 µs, target 1,000" in text
     assert text.count("### ") == 2

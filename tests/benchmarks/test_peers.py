@@ -10,6 +10,7 @@ from benchmarks.peers import carries, chart, page, rounds, work
 from benchmarks.peers import parts as steps
 from benchmarks.peers.candidates import BY_NAME, CANDIDATES
 from benchmarks.peers.prepare import PREPARE
+from benchmarks.peers.venvs import ROOT
 
 MEASURED: rounds.Measured = {
     "sync": {"bare": [100.0, 110.0], "official": [200.0, 210.0], "spanledger": [150.0, 160.0]},
@@ -112,6 +113,12 @@ def test_the_steps_of_a_call_and_the_rest_add_up_to_what_it_adds() -> None:
     figures = [float(row.split("|")[2]) for row in rows[2:]]
     assert sum(figures[:4]) == ours["median_us"]
     assert figures[4:] == [25.0, 0.5]
+
+
+def test_the_readme_shows_the_figures_of_the_last_results() -> None:
+    """Nobody has to copy them, so nobody can forget to."""
+    readme = page.README.read_text()
+    assert page.figures(json.loads((ROOT / "benchmarks/results/peers.json").read_text())) in readme
 
 
 def test_every_step_is_timed_once_a_call_and_every_floor_too(
