@@ -229,7 +229,7 @@ def bytes_per_span(server: ClickHouseServer, database: str) -> None:
     """What the tables take on disk, for each span that landed."""
     with connect(server.url(database)) as warehouse:
         spans = _landed(warehouse)
-        for table in ("otel_traces", "otel_traces_trace_id_ts", "llm_calls", "tool_calls"):
+        for table in ("otel_traces", "otel_traces_trace_id_ts", "llm_calls", "agent_steps"):
             warehouse.command(f"OPTIMIZE TABLE {table} FINAL")
         tables = warehouse.query(
             "SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts"

@@ -36,9 +36,11 @@ PANEL = """
 SELECT day, model, sum(cost_usd) AS cost, sum(calls) AS calls FROM cost_daily
 WHERE day >= today() - 31 GROUP BY day, model ORDER BY day, model
 """
-_TYPED_TABLES = ("llm_calls", "tool_calls", "agent_invocations")
+_TYPED_TABLES = ("llm_calls", "agent_steps")
 _STOCK_TABLES = ("otel_traces", "otel_traces_trace_id_ts")
-_ROLLUPS = ("calls_hourly", "sessions_hourly", "users_hourly", "calls_daily")
+_ROLLUPS = (
+    "calls_hourly", "sessions_hourly", "users_hourly", "tools_hourly", "runs_hourly", "calls_daily",
+)  # fmt: skip
 
 
 def median_ms(warehouse: Warehouse, sql: str, runs: int = 5) -> float:

@@ -2,8 +2,9 @@
 """Realistic spans for the benchmarks of the warehouse, made inside ClickHouse.
 
 Every trace is one run of an agent: an `invoke_agent` span, two tool calls and five model calls
-by our gate, with the attributes that its spans have in fact. Ids are random, sessions hold four
-runs, one call in forty fails.
+by our gate, with the attributes that its spans have in fact. Ids are random, times and durations
+have all their nanoseconds, each model has its own prices, sessions hold four runs, one call in
+forty fails.
 """
 
 from spanledger.warehouse import Warehouse
@@ -11,15 +12,16 @@ from spanledger.warehouse import Warehouse
 SPANS_PER_TRACE = 8
 _BATCH = 500_000
 
+#: Provider, model, its dated name, and nano-USD a token: input, from the cache, output.
 _MODELS = (
-    ("openai", "gpt-4.1", "gpt-4.1-2025-04-14"),
-    ("openai", "gpt-4.1-mini", "gpt-4.1-mini-2025-04-14"),
-    ("openai", "gpt-4o", "gpt-4o-2024-08-06"),
-    ("openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
-    ("openai", "o4-mini", "o4-mini-2025-04-16"),
-    ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
-    ("anthropic", "claude-haiku-4-5", "claude-haiku-4-5-20251001"),
-    ("anthropic", "claude-opus-4-1", "claude-opus-4-1-20250805"),
+    ("openai", "gpt-4.1", "gpt-4.1-2025-04-14", 2000, 500, 8000),
+    ("openai", "gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", 400, 100, 1600),
+    ("openai", "gpt-4o", "gpt-4o-2024-08-06", 2500, 1250, 10000),
+    ("openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18", 150, 75, 600),
+    ("openai", "o4-mini", "o4-mini-2025-04-16", 1100, 275, 4400),
+    ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929", 3000, 300, 15000),
+    ("anthropic", "claude-haiku-4-5", "claude-haiku-4-5-20251001", 1000, 100, 5000),
+    ("anthropic", "claude-opus-4-1", "claude-opus-4-1-20250805", 15000, 1500, 75000),
 )
 
 _INSERT = """
@@ -35,7 +37,7 @@ WITH
     concat('agent-', toString(s % 20)) AS agent,
     concat('team-', toString(s % 5)) AS service,
     200 + r % 6000 AS input, 20 + intDiv(r, 7919) % 900 AS output, intDiv(input * (r % 3), 4) AS cached,
-    (input - cached) * 2500 + cached * 1250 + output * 10000 AS nano_usd,
+    (input - cached) * model.4 + cached * model.5 + output * model.6 AS nano_usd,
     intDiv(r, 104729) % 40 = 0 AS failed,
     ['search_orders', 'read_file', 'run_sql', 'send_mail', 'http_get'][1 + r % 5] AS tool,
     map('gen_ai.agent.name', agent, 'gen_ai.conversation.id', lower(hex(MD5(toString(session)))),
@@ -57,7 +59,8 @@ WITH
         'gen_ai.usage.cost.source', 'local')) AS billed
 SELECT
     toDateTime64(toUnixTimestamp(today()) - {days:UInt32} * 86400, 9)
-        + toIntervalMillisecond(intDiv(trace * {days:UInt32} * 86400000, intDiv({spans:UInt64}, 8)) + place * 1500) AS at,
+        + toIntervalMillisecond(intDiv(trace * {days:UInt32} * 86400000, intDiv({spans:UInt64}, 8)) + place * 1500)
+        + toIntervalNanosecond(intDiv(r, 13) % 1000000000) AS at,
     trace_id,
     lower(hex(reinterpretAsFixedString(r))),
     place = 0 ? '' : lower(hex(reinterpretAsFixedString(cityHash64('span', trace * 8)))),
@@ -77,7 +80,7 @@ SELECT
         failed, mapUpdate(billed, map('error.type', 'RateLimitError', 'spanledger.error.id', lower(hex(reinterpretAsFixedString(r + 1))),
             'spanledger.error.fingerprint', lower(hex(reinterpretAsFixedString(s % 30))))),
         billed),
-    1000000 * (20 + intDiv(r, 31) % 4000),
+    20000000 + intDiv(r, 31) % 4000000000,
     failed ? 'Error' : 'Unset'
 FROM numbers({offset:UInt64}, {count:UInt64})
 """

@@ -82,6 +82,8 @@ GUARD_RULE: Final = "spanledger.guard.rule"
 GUARD_SCOPE: Final = "spanledger.guard.scope"
 GUARD_METRIC: Final = "spanledger.guard.metric"
 GUARD_WINDOW: Final = "spanledger.guard.window"
+#: Which ledger a budget stands in: of one process, of one host, or shared by all.
+GUARD_LEDGER: Final = "spanledger.guard.ledger"
 GUARD_LIMIT: Final = "spanledger.guard.limit"
 GUARD_SPENT: Final = "spanledger.guard.spent"
 GUARD_RESERVED: Final = "spanledger.guard.reserved"

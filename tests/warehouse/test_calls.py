@@ -232,7 +232,7 @@ def test_the_columns_of_a_tool_call_are_read_from_its_span(warehouse: Warehouse)
         "user_id": "ada",
         "tool": "search",
         "tool_type": "function",
-        "arguments_hash": "00f067aa0ba902b7",
+        "arguments_hash": "00f067aa",
         "status": "Error",
         "error_type": "TimeoutError",
         "error_id": "",
@@ -280,7 +280,7 @@ def test_calls_of_a_session_lie_together(warehouse: Warehouse) -> None:
         "SELECT sorting_key FROM system.tables WHERE database = {db:String} AND name = 'llm_calls'",
         db=warehouse.database,
     )
-    assert row == {"sorting_key": "toStartOfHour(ts), session_id, trace_id, span_id"}
+    assert row == {"sorting_key": "toStartOfHour(ts), session_id, trace_id, ts, span_id"}
     later = NOON + timedelta(hours=3)
     span = call()
     insert_spans(warehouse, [span, Span(span_id="2" * 16, at=later, attributes=span.attributes)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from spanledger import semconv
 from spanledger.warehouse import Target, Warehouse, available
 from tests.warehouse._rows import Span, call, insert_spans
 
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.storage
 
 #: Closed hours of yesterday, and the present one.
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-ROLLUPS = ("calls_hourly", "sessions_hourly", "users_hourly", "calls_daily")
+ROLLUPS = (
+    "calls_hourly", "sessions_hourly", "users_hourly", "tools_hourly", "runs_hourly", "calls_daily",
+)  # fmt: skip
 VIEWS = ("cost_hourly", "cost_daily", "sessions", "users_daily")
 
 
@@ -66,6 +69,43 @@ def test_views_say_the_same_before_and_after_hours_are_built(warehouse: Warehous
         build(warehouse)
     (row,) = warehouse.query("SELECT sum(calls) AS n FROM calls_hourly FINAL")
     assert row == {"n": 200}, "the open hour is not built"
+
+
+def steps_of(at: datetime, numbers: range) -> list[Span]:
+    """A run and the tool call in it, for each number; every second run failed."""
+    told = {semconv.AGENT_NAME: "planner", semconv.CONVERSATION_ID: "session-1"}
+    run = {semconv.OPERATION_NAME: "invoke_agent", semconv.SUBTREE_COST_NANO_USD: "7"}
+    tool = {semconv.OPERATION_NAME: "execute_tool", semconv.TOOL_NAME: "search"}
+    return [
+        Span(
+            span_id=f"{2 * number + place:016x}",
+            at=at + timedelta(seconds=number),
+            status="Error" if number % 2 else "Unset",
+            attributes=told | attributes,
+        )
+        for number in numbers
+        for place, attributes in enumerate((run, tool))
+    ]
+
+
+def test_tools_and_runs_lie_in_one_table_and_are_counted_apart(warehouse: Warehouse) -> None:
+    """However often they come in, before their hours are built and after."""
+    present = datetime.now(UTC)
+    for number in (24, 34):
+        insert_spans(warehouse, steps_of(DAY, range(5, number + 1)))
+        insert_spans(warehouse, steps_of(present, range(100, 104)))
+        if number == 24:
+            assert steps(warehouse) == (24, 12, 24, 12, Decimal(24 * 7) / 10**9)
+        build(warehouse)
+        assert steps(warehouse) == (number, number // 2) * 2 + (Decimal(number * 7) / 10**9,)
+
+
+def steps(warehouse: Warehouse) -> tuple[object, ...]:
+    (row,) = warehouse.query(
+        "SELECT * FROM (SELECT sum(calls), sum(failed_calls) FROM tools_usage) AS t, "
+        "(SELECT sum(runs), sum(failed_runs), sum(subtree_cost_usd) FROM runs_usage) AS r"
+    )
+    return tuple(row.values())
 
 
 def test_a_late_span_and_a_row_sent_twice_heal(warehouse: Warehouse) -> None:

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from spanledger import guard, semconv
-from spanledger.guard.reporting import BudgetLine, budget_lines
+
+if TYPE_CHECKING:
+    from spanledger.guard.reporting import BudgetLine
 
 #: So many counters of a budget are told, the fullest first: one that counts each session may
 #: have millions.
@@ -16,7 +19,7 @@ MOST_COUNTERS = 20
 #: All gauges of one collection are answered from one look at the ledger.
 _FRESH_S = 1.0
 
-_GAUGES: tuple[tuple[str, str, str, Callable[[BudgetLine], float | None]], ...] = (
+_GAUGES: tuple[tuple[str, str, str, Callable[["BudgetLine"], float | None]], ...] = (
     (semconv.METRIC_BUDGET_LIMIT, "1", "What may be spent.", lambda line: line.limit),
     (semconv.METRIC_BUDGET_SPENT, "1", "What is spent.", lambda line: line.spent),
     (semconv.METRIC_BUDGET_RESERVED, "1", "What calls hold.", lambda line: line.reserved),
@@ -27,7 +30,8 @@ _GAUGES: tuple[tuple[str, str, str, Callable[[BudgetLine], float | None]], ...] 
 def observe_budgets(clock: Callable[[], float] = time.monotonic) -> None:
     """Export limit, spent, reserved and the rest of the window of each budget of this process.
 
-    Costs are in US dollars; `clock` gives monotonic seconds. A ledger that can't be read gives
+    Each point names its ledger (`ledger_name`): what is spent in several adds up. Costs are in US
+    dollars; `clock` gives monotonic seconds. A ledger that can't be read gives
     no points. The ledger is read on the thread that collects metrics, never on a call's path.
     """
     lines, meter = _Lines(clock), metrics.get_meter("spanledger.guard")
@@ -43,13 +47,15 @@ class _Lines:
         self._at = float("-inf")
         self._lines: list[BudgetLine] = []
 
-    def __call__(self) -> list[BudgetLine]:
+    def __call__(self) -> "list[BudgetLine]":
         if self._clock() - self._at > _FRESH_S:
             self._lines, self._at = _look(), self._clock()
         return self._lines
 
 
-def _look() -> list[BudgetLine]:
+def _look() -> "list[BudgetLine]":
+    from spanledger.guard.reporting import budget_lines  # loaded when metrics are collected
+
     try:
         return budget_lines(guard.current(), MOST_COUNTERS)
     except guard.StoreUnavailable:
@@ -58,19 +64,23 @@ def _look() -> list[BudgetLine]:
 
 
 def _reading(
-    lines: _Lines, value: Callable[[BudgetLine], float | None]
+    lines: _Lines, value: "Callable[[BudgetLine], float | None]"
 ) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def read(_options: CallbackOptions) -> Iterable[Observation]:
+        from spanledger.processors.ledger_name import ledger_name  # as above
+
         found = [(value(line), line) for line in lines()]
-        return [Observation(n, _labels(line)) for n, line in found if n is not None]
+        ledger = ledger_name(guard.current().store)
+        return [Observation(n, _labels(line, ledger)) for n, line in found if n is not None]
 
     return read
 
 
-def _labels(line: BudgetLine) -> dict[str, str]:
+def _labels(line: "BudgetLine", ledger: str) -> dict[str, str]:
     return {
         semconv.GUARD_RULE: line.rule,
         semconv.GUARD_SCOPE: line.scope,
         semconv.GUARD_METRIC: line.metric,
         semconv.GUARD_WINDOW: line.window,
+        semconv.GUARD_LEDGER: ledger,
     }

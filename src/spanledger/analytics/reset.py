@@ -24,10 +24,10 @@ _LANDING: Final[Mapping[ScopeKind, str]] = {
     "ATTRIBUTES['session.id']) = {name:String}",
     "user": "ATTRIBUTES['user.id'] = {name:String}",
 }
-_CALLS: Final = ("llm_calls", "tool_calls", "agent_invocations", "guard_events", "span_errors")
+_CALLS: Final = ("llm_calls", "agent_steps", "guard_events", "span_errors")
 #: Roll-ups by the hour, and the typed tables that they are built from.
 _HOURLY: Final = tuple(table for table, column in KEPT["hours"].items() if column == "hour")
-_SOURCES: Final = ("llm_calls", "tool_calls", "agent_invocations")
+_SOURCES: Final = ("llm_calls", "agent_steps")
 _CONTENT: Final = """
 DELETE FROM span_content WHERE (trace_id, span_id) IN (
     SELECT toFixedString(unhex(TraceId), 16), toFixedString(unhex(SpanId), 8) FROM otel_traces

@@ -3,6 +3,7 @@
 from hashlib import sha256
 from importlib.metadata import version
 
+from spanledger.warehouse._macros import expand, macros_of
 from spanledger.warehouse._reader import READER, reader_sql, views_of
 from spanledger.warehouse._reference import load_reference
 from spanledger.warehouse._render import Target, render, statements
@@ -13,13 +14,16 @@ from spanledger.warehouse.migrations import Applied, Migration, from_files, pend
 
 _PACKAGE = "spanledger.warehouse"
 _BOOTSTRAP = "bootstrap.sql"
+_MACROS = "macros.sql"
 _SHORTEST_PASSWORD = 12
 
 
 def available() -> list[Migration]:
     """The migrations of this Spanledger, in their order."""
-    files = read_all_sql(_PACKAGE, "schema")
-    return from_files(file for file in files if file[0] != _BOOTSTRAP)
+    files = dict(read_all_sql(_PACKAGE, "schema"))
+    macros = macros_of(files.pop(_MACROS))
+    del files[_BOOTSTRAP]
+    return from_files((name, expand(sql, macros)) for name, sql in files.items())
 
 
 def applied(warehouse: Warehouse) -> list[Applied]:

@@ -22,8 +22,7 @@ KEPT: Final[Mapping[str, Mapping[str, str]]] = {
     "calls": dict.fromkeys(
         (
             "llm_calls",
-            "tool_calls",
-            "agent_invocations",
+            "agent_steps",
             "guard_events",
             "span_errors",
             "session_statuses",

@@ -36,40 +36,7 @@ SETTINGS index_granularity = 8192, ${deduplication};
 
 ${distributed:calls_hourly rand()};
 
-CREATE VIEW IF NOT EXISTS ${database}.stale_hours ${on_cluster} AS
-WITH
-    -- Not from 0 on: DateTime has no negative values, it wraps around.
-    (SELECT greatest(max(built_at), toDateTime(86400, 'UTC')) FROM ${database}.calls_hourly) AS last_built,
-    candidates AS
-    (
-        SELECT r.hour AS hour
-        FROM
-        (
-            SELECT toStartOfHour(ts) AS hour, max(received_at) AS received
-            FROM ${database}.llm_calls
-            WHERE received_at >= last_built - 120 OR ts >= toDateTime64(least(now('UTC') - 172800, last_built - 7200), 6, 'UTC')
-            GROUP BY hour
-        ) AS r
-        LEFT JOIN (SELECT hour, max(built_at) AS built FROM ${database}.calls_hourly GROUP BY hour) AS b ON r.hour = b.hour
-        WHERE r.hour < toStartOfHour(now('UTC')) AND (b.built = toDateTime(0, 'UTC') OR r.received >= b.built - 120)
-    )
--- An hour whose calls have passed their time to live is never built from what is left of it.
-SELECT n.hour AS hour
-FROM
-(
-    SELECT toStartOfHour(ts) AS hour, uniqExact(trace_id, span_id) AS kept_calls
-    FROM ${database}.llm_calls
-    WHERE toStartOfHour(ts) IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS n
-LEFT JOIN
-(
-    SELECT hour, sum(calls) AS built_calls
-    FROM ${database}.calls_hourly FINAL
-    WHERE hour IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS o ON n.hour = o.hour
-WHERE n.kept_calls >= o.built_calls;
+${stale_hours: stale_hours | calls_hourly | llm_calls | calls | true};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.calls_hourly_mv ${on_cluster}
 REFRESH EVERY 1 MINUTE APPEND TO ${database}.calls_hourly AS
@@ -97,18 +64,7 @@ FROM
         c.operation AS operation,
         c.provider AS provider,
         if(c.request_model != '', c.request_model, c.response_model) AS model,
-        count() AS calls,
-        countIf(c.status = 'Error') AS failed_calls,
-        countIf(isNull(c.cost_usd)) AS unpriced_calls,
-        countIf(c.cost_provenance = 'estimated') AS estimated_calls,
-        sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-        sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-        sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-        sum(toUInt64(ifNull(c.cache_write_tokens, 0))) AS cache_write_tokens,
-        sum(toUInt64(ifNull(c.reasoning_tokens, 0))) AS reasoning_tokens,
-        sum(c.cost_usd) AS cost_usd,
-        sum(c.duration_us) AS duration_us,
-        sumMap(map(toInt16(floor(log2(greatest(c.duration_us, 1)) * 8)), toUInt64(1))) AS duration_histogram
+        ${all_call_sums}
     FROM ${database}.llm_calls AS c FINAL
     WHERE toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_hours)
     GROUP BY hour, service, agent, operation, provider, model
@@ -155,40 +111,7 @@ SETTINGS index_granularity = 8192, ${deduplication};
 
 ${distributed:sessions_hourly rand()};
 
-CREATE VIEW IF NOT EXISTS ${database}.stale_session_hours ${on_cluster} AS
-WITH
-    -- Not from 0 on: DateTime has no negative values, it wraps around.
-    (SELECT greatest(max(built_at), toDateTime(86400, 'UTC')) FROM ${database}.sessions_hourly) AS last_built,
-    candidates AS
-    (
-        SELECT r.hour AS hour
-        FROM
-        (
-            SELECT toStartOfHour(ts) AS hour, max(received_at) AS received
-            FROM ${database}.llm_calls
-            WHERE received_at >= last_built - 120 OR ts >= toDateTime64(least(now('UTC') - 172800, last_built - 7200), 6, 'UTC')
-            GROUP BY hour
-        ) AS r
-        LEFT JOIN (SELECT hour, max(built_at) AS built FROM ${database}.sessions_hourly GROUP BY hour) AS b ON r.hour = b.hour
-        WHERE r.hour < toStartOfHour(now('UTC')) AND (b.built = toDateTime(0, 'UTC') OR r.received >= b.built - 120)
-    )
--- An hour whose calls have passed their time to live is never built from what is left of it.
-SELECT n.hour AS hour
-FROM
-(
-    SELECT toStartOfHour(ts) AS hour, uniqExact(trace_id, span_id) AS kept_calls
-    FROM ${database}.llm_calls
-    WHERE toStartOfHour(ts) IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS n
-LEFT JOIN
-(
-    SELECT hour, sum(calls) AS built_calls
-    FROM ${database}.sessions_hourly FINAL
-    WHERE hour IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS o ON n.hour = o.hour
-WHERE n.kept_calls >= o.built_calls;
+${stale_hours: stale_session_hours | sessions_hourly | llm_calls | calls | true};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.sessions_hourly_mv ${on_cluster}
 REFRESH EVERY 1 MINUTE APPEND TO ${database}.sessions_hourly AS
@@ -215,13 +138,7 @@ FROM
         max(c.ts) AS last_ts,
         max(c.user_id) AS user_id,
         toString(max(c.agent)) AS agent,
-        count() AS calls,
-        countIf(c.status = 'Error') AS failed_calls,
-        countIf(isNull(c.cost_usd)) AS unpriced_calls,
-        sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-        sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-        sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-        sum(c.cost_usd) AS cost_usd
+        ${call_sums}
     FROM ${database}.llm_calls AS c FINAL
     WHERE toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_session_hours)
     GROUP BY hour, session_id
@@ -264,40 +181,7 @@ SETTINGS index_granularity = 8192, ${deduplication};
 
 ${distributed:users_hourly rand()};
 
-CREATE VIEW IF NOT EXISTS ${database}.stale_user_hours ${on_cluster} AS
-WITH
-    -- Not from 0 on: DateTime has no negative values, it wraps around.
-    (SELECT greatest(max(built_at), toDateTime(86400, 'UTC')) FROM ${database}.users_hourly) AS last_built,
-    candidates AS
-    (
-        SELECT r.hour AS hour
-        FROM
-        (
-            SELECT toStartOfHour(ts) AS hour, max(received_at) AS received
-            FROM ${database}.llm_calls
-            WHERE received_at >= last_built - 120 OR ts >= toDateTime64(least(now('UTC') - 172800, last_built - 7200), 6, 'UTC')
-            GROUP BY hour
-        ) AS r
-        LEFT JOIN (SELECT hour, max(built_at) AS built FROM ${database}.users_hourly GROUP BY hour) AS b ON r.hour = b.hour
-        WHERE r.hour < toStartOfHour(now('UTC')) AND (b.built = toDateTime(0, 'UTC') OR r.received >= b.built - 120)
-    )
--- An hour whose calls have passed their time to live is never built from what is left of it.
-SELECT n.hour AS hour
-FROM
-(
-    SELECT toStartOfHour(ts) AS hour, uniqExact(trace_id, span_id) AS kept_calls
-    FROM ${database}.llm_calls
-    WHERE toStartOfHour(ts) IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS n
-LEFT JOIN
-(
-    SELECT hour, sum(calls) AS built_calls
-    FROM ${database}.users_hourly FINAL
-    WHERE hour IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS o ON n.hour = o.hour
-WHERE n.kept_calls >= o.built_calls;
+${stale_hours: stale_user_hours | users_hourly | llm_calls | calls | true};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.users_hourly_mv ${on_cluster}
 REFRESH EVERY 1 MINUTE APPEND TO ${database}.users_hourly AS
@@ -317,13 +201,7 @@ FROM
         toStartOfHour(c.ts) AS hour,
         c.user_id AS user_id,
         if(c.request_model != '', c.request_model, c.response_model) AS model,
-        count() AS calls,
-        countIf(c.status = 'Error') AS failed_calls,
-        countIf(isNull(c.cost_usd)) AS unpriced_calls,
-        sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-        sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-        sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-        sum(c.cost_usd) AS cost_usd
+        ${call_sums}
     FROM ${database}.llm_calls AS c FINAL
     WHERE toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_user_hours)
     GROUP BY hour, user_id, model
@@ -412,18 +290,7 @@ SELECT
     c.operation AS operation,
     c.provider AS provider,
     if(c.request_model != '', c.request_model, c.response_model) AS model,
-    count() AS calls,
-    countIf(c.status = 'Error') AS failed_calls,
-    countIf(isNull(c.cost_usd)) AS unpriced_calls,
-    countIf(c.cost_provenance = 'estimated') AS estimated_calls,
-    sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-    sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-    sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-    sum(toUInt64(ifNull(c.cache_write_tokens, 0))) AS cache_write_tokens,
-    sum(toUInt64(ifNull(c.reasoning_tokens, 0))) AS reasoning_tokens,
-    sum(c.cost_usd) AS cost_usd,
-    sum(c.duration_us) AS duration_us,
-    sumMap(map(toInt16(floor(log2(greatest(c.duration_us, 1)) * 8)), toUInt64(1))) AS duration_histogram
+    ${all_call_sums}
 FROM ${database}.llm_calls${all} AS c FINAL
 WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.calls_hourly${all})
 GROUP BY hour, service, agent, operation, provider, model;
@@ -451,6 +318,34 @@ FROM ${database}.cost_hourly AS t
 WHERE t.hour >= (SELECT toDateTime(max(day) + 1, 'UTC') FROM ${database}.calls_daily${all})
 GROUP BY day, service, agent, operation, provider, model;
 
+-- Sessions and users by the hour, the open tail included.
+CREATE VIEW IF NOT EXISTS ${database}.session_hours ${on_cluster} AS
+SELECT h.* EXCEPT (built_at) FROM ${database}.sessions_hourly${all} AS h FINAL WHERE h.calls > 0 AND h.session_id != ''
+UNION ALL
+SELECT
+    toStartOfHour(c.ts) AS hour,
+    c.session_id AS session_id,
+    min(c.ts) AS first_ts,
+    max(c.ts) AS last_ts,
+    max(c.user_id) AS user_id,
+    toString(max(c.agent)) AS agent,
+    ${call_sums}
+FROM ${database}.llm_calls${all} AS c FINAL
+WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.sessions_hourly${all}) AND c.session_id != ''
+GROUP BY hour, session_id;
+
+CREATE VIEW IF NOT EXISTS ${database}.user_hours ${on_cluster} AS
+SELECT h.* EXCEPT (built_at) FROM ${database}.users_hourly${all} AS h FINAL WHERE h.calls > 0 AND h.user_id != ''
+UNION ALL
+SELECT
+    toStartOfHour(c.ts) AS hour,
+    c.user_id AS user_id,
+    if(c.request_model != '', c.request_model, c.response_model) AS model,
+    ${call_sums}
+FROM ${database}.llm_calls${all} AS c FINAL
+WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.users_hourly${all}) AND c.user_id != ''
+GROUP BY hour, user_id, model;
+
 CREATE VIEW IF NOT EXISTS ${database}.sessions ${on_cluster} AS
 SELECT
     s.session_id AS session_id,
@@ -465,29 +360,7 @@ SELECT
     sum(s.output_tokens) AS output_tokens,
     sum(s.cache_read_tokens) AS cache_read_tokens,
     sum(s.cost_usd) AS cost_usd
-FROM
-(
-    SELECT h.* EXCEPT (built_at) FROM ${database}.sessions_hourly${all} AS h FINAL WHERE h.calls > 0
-    UNION ALL
-    SELECT
-        toStartOfHour(c.ts) AS hour,
-        c.session_id AS session_id,
-        min(c.ts) AS first_ts,
-        max(c.ts) AS last_ts,
-        max(c.user_id) AS user_id,
-        toString(max(c.agent)) AS agent,
-        count() AS calls,
-        countIf(c.status = 'Error') AS failed_calls,
-        countIf(isNull(c.cost_usd)) AS unpriced_calls,
-        sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-        sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-        sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-        sum(c.cost_usd) AS cost_usd
-    FROM ${database}.llm_calls${all} AS c FINAL
-    WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.sessions_hourly${all})
-    GROUP BY hour, session_id
-) AS s
-WHERE s.session_id != ''
+FROM ${database}.session_hours AS s
 GROUP BY session_id;
 
 CREATE VIEW IF NOT EXISTS ${database}.users_daily ${on_cluster} AS
@@ -500,24 +373,5 @@ SELECT
     sum(u.output_tokens) AS output_tokens,
     sum(u.cache_read_tokens) AS cache_read_tokens,
     sum(u.cost_usd) AS cost_usd
-FROM
-(
-    SELECT h.* EXCEPT (built_at) FROM ${database}.users_hourly${all} AS h FINAL WHERE h.calls > 0
-    UNION ALL
-    SELECT
-        toStartOfHour(c.ts) AS hour,
-        c.user_id AS user_id,
-        if(c.request_model != '', c.request_model, c.response_model) AS model,
-        count() AS calls,
-        countIf(c.status = 'Error') AS failed_calls,
-        countIf(isNull(c.cost_usd)) AS unpriced_calls,
-        sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-        sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-        sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-        sum(c.cost_usd) AS cost_usd
-    FROM ${database}.llm_calls${all} AS c FINAL
-    WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.users_hourly${all})
-    GROUP BY hour, user_id, model
-) AS u
-WHERE u.user_id != ''
+FROM ${database}.user_hours AS u
 GROUP BY day, user_id, model;

@@ -172,7 +172,9 @@ WHERE s.ts >= now('UTC') - INTERVAL 7 DAY
 GROUP BY minute, service, metric, reason;
 
 -- Budgets as the guard's processes tell them, each time that they do, and as they stood last.
--- Costs are in USD, tokens and calls in their own unit.
+-- Costs are in USD, tokens and calls in their own unit. Processes that share a ledger tell the same:
+-- its newest word counts. What stands in ledgers apart (of processes, of hosts) adds up, and so
+-- does what each of them allows, as far as their window was still open at the newest word of all.
 CREATE VIEW IF NOT EXISTS ${database}.budget_states ${on_cluster} AS
 SELECT
     m.TimeUnix AS ts,
@@ -181,24 +183,40 @@ SELECT
     m.Attributes['spanledger.guard.scope'] AS scope,
     m.Attributes['spanledger.guard.metric'] AS metric,
     m.Attributes['spanledger.guard.window'] AS budget_window,
+    m.Attributes['spanledger.guard.ledger'] AS ledger,
     maxIf(m.Value, m.MetricName = 'spanledger.budget.limit') AS limit_amount,
     maxIf(m.Value, m.MetricName = 'spanledger.budget.spent') AS spent_amount,
     maxIf(m.Value, m.MetricName = 'spanledger.budget.reserved') AS reserved_amount,
     maxOrNullIf(m.Value, m.MetricName = 'spanledger.budget.resets_in') AS resets_in_s
 FROM ${database}.otel_metrics_gauge${all} AS m
 WHERE m.MetricName IN ('spanledger.budget.limit', 'spanledger.budget.spent', 'spanledger.budget.reserved', 'spanledger.budget.resets_in')
-GROUP BY ts, service, rule, scope, metric, budget_window
+GROUP BY ts, service, rule, scope, metric, budget_window, ledger
 HAVING limit_amount > 0;
 
 CREATE VIEW IF NOT EXISTS ${database}.budgets ${on_cluster} AS
 SELECT
-    b.rule AS rule, b.scope AS scope, b.metric AS metric, b.budget_window AS budget_window,
-    argMax(b.limit_amount, b.ts) AS limit_amount,
-    argMax(b.spent_amount, b.ts) AS spent_amount,
-    argMax(b.reserved_amount, b.ts) AS reserved_amount,
-    argMax(b.resets_in_s, b.ts) AS resets_in_s,
-    max(b.ts) AS at
-FROM ${database}.budget_states AS b
+    l.rule AS rule, l.scope AS scope, l.metric AS metric, l.budget_window AS budget_window,
+    sum(l.limit_amount) AS limit_amount,
+    sum(l.spent_amount) AS spent_amount,
+    sum(l.reserved_amount) AS reserved_amount,
+    argMax(l.resets_in_s, l.told_at) AS resets_in_s,
+    max(l.told_at) AS at,
+    count() AS ledgers
+FROM
+(
+    SELECT
+        b.rule AS rule, b.scope AS scope, b.metric AS metric, b.budget_window AS budget_window, b.ledger AS ledger,
+        argMax(b.limit_amount, b.ts) AS limit_amount,
+        argMax(b.spent_amount, b.ts) AS spent_amount,
+        argMax(b.reserved_amount, b.ts) AS reserved_amount,
+        -- A window without an end tells nothing, which argMax would pass over.
+        argMax(tuple(b.resets_in_s), b.ts).1 AS resets_in_s,
+        max(b.ts) AS told_at,
+        max(told_at) OVER (PARTITION BY rule, scope, metric, budget_window) AS newest_at
+    FROM ${database}.budget_states AS b
+    GROUP BY rule, scope, metric, budget_window, ledger
+) AS l
+WHERE isNull(l.resets_in_s) OR toUnixTimestamp(l.told_at) + l.resets_in_s > toUnixTimestamp(l.newest_at)
 GROUP BY rule, scope, metric, budget_window;
 
 -- What is stored, on the node that is asked.

@@ -29,7 +29,7 @@ SELECT
     if(SpanAttributes['gen_ai.conversation.id'] != '', SpanAttributes['gen_ai.conversation.id'], SpanAttributes['session.id']) AS session_id,
     SpanAttributes['user.id'] AS user_id,
     SpanAttributes['spanledger.session.status'] AS status
-FROM ${database}.otel_traces
+FROM ${database}.marked_spans
 WHERE SpanAttributes['spanledger.session.status'] != '';
 
 ${distributed:session_statuses cityHash64(trace_id)};

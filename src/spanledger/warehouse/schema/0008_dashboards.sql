@@ -244,40 +244,7 @@ SETTINGS index_granularity = 8192, ${deduplication};
 
 ${distributed:tools_hourly rand()};
 
-CREATE VIEW IF NOT EXISTS ${database}.stale_tool_hours ${on_cluster} AS
-WITH
-    -- Not from 0 on: DateTime has no negative values, it wraps around.
-    (SELECT greatest(max(built_at), toDateTime(86400, 'UTC')) FROM ${database}.tools_hourly) AS last_built,
-    candidates AS
-    (
-        SELECT r.hour AS hour
-        FROM
-        (
-            SELECT toStartOfHour(ts) AS hour, max(received_at) AS received
-            FROM ${database}.tool_calls
-            WHERE received_at >= last_built - 120 OR ts >= toDateTime64(least(now('UTC') - 172800, last_built - 7200), 6, 'UTC')
-            GROUP BY hour
-        ) AS r
-        LEFT JOIN (SELECT hour, max(built_at) AS built FROM ${database}.tools_hourly GROUP BY hour) AS b ON r.hour = b.hour
-        WHERE r.hour < toStartOfHour(now('UTC')) AND (b.built = toDateTime(0, 'UTC') OR r.received >= b.built - 120)
-    )
--- An hour whose rows have passed their time to live is never built from what is left of it.
-SELECT n.hour AS hour
-FROM
-(
-    SELECT toStartOfHour(ts) AS hour, uniqExact(trace_id, span_id) AS kept
-    FROM ${database}.tool_calls
-    WHERE toStartOfHour(ts) IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS n
-LEFT JOIN
-(
-    SELECT hour, sum(calls) AS built
-    FROM ${database}.tools_hourly FINAL
-    WHERE hour IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS o ON n.hour = o.hour
-WHERE n.kept >= o.built;
+${stale_hours: stale_tool_hours | tools_hourly | agent_steps | calls | kind = 'tool'};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.tools_hourly_mv ${on_cluster}
 REFRESH EVERY 1 MINUTE APPEND TO ${database}.tools_hourly AS
@@ -299,8 +266,8 @@ FROM
         countIf(c.status = 'Error') AS failed_calls,
         sum(c.duration_us) AS duration_us,
         sumMap(map(toInt16(floor(log2(greatest(c.duration_us, 1)) * 8)), toUInt64(1))) AS duration_histogram
-    FROM ${database}.tool_calls AS c FINAL
-    WHERE toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_tool_hours)
+    FROM ${database}.agent_steps AS c FINAL
+    WHERE c.kind = 'tool' AND toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_tool_hours)
     GROUP BY hour, service, agent, tool
     UNION ALL
     SELECT o.hour AS hour, o.service AS service, o.agent AS agent, o.tool AS tool,
@@ -327,8 +294,8 @@ SELECT
     countIf(c.status = 'Error') AS failed_calls,
     sum(c.duration_us) AS duration_us,
     sumMap(map(toInt16(floor(log2(greatest(c.duration_us, 1)) * 8)), toUInt64(1))) AS duration_histogram
-FROM ${database}.tool_calls${all} AS c FINAL
-WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.tools_hourly${all})
+FROM ${database}.agent_steps${all} AS c FINAL
+WHERE c.kind = 'tool' AND c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.tools_hourly${all})
 GROUP BY hour, service, agent, tool;
 
 
@@ -353,40 +320,7 @@ SETTINGS index_granularity = 8192, ${deduplication};
 
 ${distributed:runs_hourly rand()};
 
-CREATE VIEW IF NOT EXISTS ${database}.stale_run_hours ${on_cluster} AS
-WITH
-    -- Not from 0 on: DateTime has no negative values, it wraps around.
-    (SELECT greatest(max(built_at), toDateTime(86400, 'UTC')) FROM ${database}.runs_hourly) AS last_built,
-    candidates AS
-    (
-        SELECT r.hour AS hour
-        FROM
-        (
-            SELECT toStartOfHour(ts) AS hour, max(received_at) AS received
-            FROM ${database}.agent_invocations
-            WHERE received_at >= last_built - 120 OR ts >= toDateTime64(least(now('UTC') - 172800, last_built - 7200), 6, 'UTC')
-            GROUP BY hour
-        ) AS r
-        LEFT JOIN (SELECT hour, max(built_at) AS built FROM ${database}.runs_hourly GROUP BY hour) AS b ON r.hour = b.hour
-        WHERE r.hour < toStartOfHour(now('UTC')) AND (b.built = toDateTime(0, 'UTC') OR r.received >= b.built - 120)
-    )
--- An hour whose rows have passed their time to live is never built from what is left of it.
-SELECT n.hour AS hour
-FROM
-(
-    SELECT toStartOfHour(ts) AS hour, uniqExact(trace_id, span_id) AS kept
-    FROM ${database}.agent_invocations
-    WHERE toStartOfHour(ts) IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS n
-LEFT JOIN
-(
-    SELECT hour, sum(runs) AS built
-    FROM ${database}.runs_hourly FINAL
-    WHERE hour IN (SELECT hour FROM candidates)
-    GROUP BY hour
-) AS o ON n.hour = o.hour
-WHERE n.kept >= o.built;
+${stale_hours: stale_run_hours | runs_hourly | agent_steps | runs | kind = 'run'};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.runs_hourly_mv ${on_cluster}
 REFRESH EVERY 1 MINUTE APPEND TO ${database}.runs_hourly AS
@@ -413,8 +347,8 @@ FROM
         sum(c.subtree_cost_usd) AS subtree_cost_usd,
         sum(c.duration_us) AS duration_us,
         sumMap(map(toInt16(floor(log2(greatest(c.duration_us, 1)) * 8)), toUInt64(1))) AS duration_histogram
-    FROM ${database}.agent_invocations AS c FINAL
-    WHERE toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_run_hours)
+    FROM ${database}.agent_steps AS c FINAL
+    WHERE c.kind = 'run' AND toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_run_hours)
     GROUP BY hour, service, agent
     UNION ALL
     SELECT o.hour AS hour, o.service AS service, o.agent AS agent,
@@ -446,49 +380,9 @@ SELECT
     sum(c.subtree_cost_usd) AS subtree_cost_usd,
     sum(c.duration_us) AS duration_us,
     sumMap(map(toInt16(floor(log2(greatest(c.duration_us, 1)) * 8)), toUInt64(1))) AS duration_histogram
-FROM ${database}.agent_invocations${all} AS c FINAL
-WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.runs_hourly${all})
+FROM ${database}.agent_steps${all} AS c FINAL
+WHERE c.kind = 'run' AND c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.runs_hourly${all})
 GROUP BY hour, service, agent;
-
--- Sessions and users by the hour, the open tail included: what `sessions` and `users_daily` add up.
-CREATE VIEW IF NOT EXISTS ${database}.session_hours ${on_cluster} AS
-SELECT h.* EXCEPT (built_at) FROM ${database}.sessions_hourly${all} AS h FINAL WHERE h.calls > 0 AND h.session_id != ''
-UNION ALL
-SELECT
-    toStartOfHour(c.ts) AS hour,
-    c.session_id AS session_id,
-    min(c.ts) AS first_ts,
-    max(c.ts) AS last_ts,
-    max(c.user_id) AS user_id,
-    toString(max(c.agent)) AS agent,
-    count() AS calls,
-    countIf(c.status = 'Error') AS failed_calls,
-    countIf(isNull(c.cost_usd)) AS unpriced_calls,
-    sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-    sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-    sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-    sum(c.cost_usd) AS cost_usd
-FROM ${database}.llm_calls${all} AS c FINAL
-WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.sessions_hourly${all}) AND c.session_id != ''
-GROUP BY hour, session_id;
-
-CREATE VIEW IF NOT EXISTS ${database}.user_hours ${on_cluster} AS
-SELECT h.* EXCEPT (built_at) FROM ${database}.users_hourly${all} AS h FINAL WHERE h.calls > 0 AND h.user_id != ''
-UNION ALL
-SELECT
-    toStartOfHour(c.ts) AS hour,
-    c.user_id AS user_id,
-    if(c.request_model != '', c.request_model, c.response_model) AS model,
-    count() AS calls,
-    countIf(c.status = 'Error') AS failed_calls,
-    countIf(isNull(c.cost_usd)) AS unpriced_calls,
-    sum(toUInt64(ifNull(c.input_tokens, 0))) AS input_tokens,
-    sum(toUInt64(ifNull(c.output_tokens, 0))) AS output_tokens,
-    sum(toUInt64(ifNull(c.cache_read_tokens, 0))) AS cache_read_tokens,
-    sum(c.cost_usd) AS cost_usd
-FROM ${database}.llm_calls${all} AS c FINAL
-WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.users_hourly${all}) AND c.user_id != ''
-GROUP BY hour, user_id, model;
 
 -- Spans by the minute in which they came in, and how long after their end (clocks of hosts differ:
 -- never below 0). A span that is sent again counts again: it came in again.
