@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,6 +193,12 @@ def test_each_user_may_do_its_work_and_no_more(
             assert wait_until(lambda: len(reader.query("SELECT * FROM logs")) == 2)
         finally:
             collector.kill()
+        # As docs/pipeline.md has it ask.
+        program = Path(sys.executable).with_name("spanledger")
+        address = url(configured, "spanledger_admin")
+        report = [str(program), "report", "--since", "2020-01-01", "--url", address]
+        done = subprocess.run(report, capture_output=True, text=True, check=False)
+        assert "gpt-4o-mini" in done.stdout, done.stderr
         assert reader.query("SELECT 1 AS one SETTINGS max_execution_time = 45")
         for forbidden in (
             "SELECT 1 SETTINGS max_execution_time = 90",
