@@ -10,6 +10,7 @@ A star marks a target that is the part's own, not the product's.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -37,6 +38,7 @@ def about(rounds: int) -> dict[str, Any]:
     return {
         "date": date.today().isoformat(),
         "machine": machine(),
+        "load": os.getloadavg()[2],
         "rounds": rounds,
         "versions": {name: version(name) for name in _VERSIONS},
     }

@@ -89,10 +89,15 @@ def _missed(results: Sequence[Result]) -> str:
     return "\n".join(lines) or "None in this run."
 
 
+def _about(about: dict[str, Any]) -> str:
+    load = f"a load of {about['load']:.1f} in the quarter of an hour before and during it"
+    return f"{about['date']}, {about['machine']}; up to {about['rounds']} rounds, {load}."
+
+
 def made(about: dict[str, Any], results: Sequence[Result]) -> str:
     """The page."""
     parts = {
-        "about": f"{about['date']}, {about['machine']}; up to {about['rounds']} rounds.",
+        "about": _about(about),
         "missed": _missed(results),
         "tables": _tables(results),
         "versions": table(("", "version"), about["versions"].items()),

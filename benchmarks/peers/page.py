@@ -213,8 +213,8 @@ def figures(result: dict[str, Any]) -> str:
         "",
         f"Beside a bare call of {bare['median_us']:.0f} µs. {_about(result)}",
         "The file is the default: all processes of the machine share it. The official",
-        "instrumentation holds no limits and prices nothing. [Benchmarks](docs/benchmarks.md) has every",
-        "peer side by side, also where they are ahead.",
+        "instrumentation holds no limits and prices nothing. [Benchmarks](docs/benchmarks.md) has",
+        "every peer side by side, also where they are ahead.",
     )
     return "\n".join(lines)
 

@@ -24,7 +24,8 @@ REDACTED = mark("environment")
 
 def merge(cuts: Iterable[Cut]) -> list[Cut]:
     """The cuts in order, without overlaps. Of two that overlap, the first found gives the class."""
-    cuts = list(cuts)
+    # The same is often found twice: folded and unfolded, by its name and as a flag.
+    cuts = list(dict.fromkeys(cuts))
     if all(one.end <= following.start for one, following in pairwise(cuts)):
         return cuts
     ranked = sorted((cut.start, rank, cut) for rank, cut in enumerate(cuts))
