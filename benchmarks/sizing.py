@@ -23,7 +23,7 @@ MERGES = 2.0
 LANDING_BYTES = 55.0
 """otel_traces and its look-up by trace, for a span without content."""
 TYPED_BYTES = 47.0
-"""llm_calls and tool_calls, for each span that landed."""
+"""llm_calls and agent_steps, for each span that landed."""
 QUEUE_BYTES = 464.0
 PEAK = 3.0
 """The busiest minute against the day's mean."""
