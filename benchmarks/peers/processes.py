@@ -15,7 +15,11 @@ _FORGET = ("OTEL_", "SPANLEDGER_", "LANGFUSE_", "LOGFIRE_", "TRACELOOP_", "OPENL
 
 def _environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_FORGET)}
-    return {**kept, "PYTHONPATH": str(ROOT), "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1"}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    # As after an installation: everything lies compiled from the second process on, also ours,
+    # which is not installed but linked.
+    bytecode = str(ROOT / ".cache" / "bytecode")
+    return {**kept, "PYTHONPATH": str(ROOT), "NO_PROXY": "*", "PYTHONPYCACHEPREFIX": bytecode}
 
 
 def _command(candidate: Candidate, *arguments: str) -> list[str]:
