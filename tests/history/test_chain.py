@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanledger.history.action import STATUSES, status_of
 from spanledger.history.chain import by_session, chains, explain, told
+from spanledger.history.kinds import STATUSES, status_of
 from tests.history._actions import ENGLISH, action, container
 
 ASKED = action(2, "call", "gpt-x", inside=1, tokens=120, cost_nano_usd=2_500_000)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from spanledger.config import Settings, default_data_dir
+from spanledger.processors.endpoint import headers_of
 from spanledger.processors.export import ExportOptions, SpoolOptions
 from spanledger.processors.spool.place import destination_name
-from spanledger.processors.transport import headers_of
 
 _MB = 1024 * 1024
 

@@ -3,13 +3,14 @@
 import importlib
 import logging
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType
 from typing import Any
 
 import wrapt
 
 from spanledger.instrumentation._clients import CLIENTS, Watched
+from spanledger.lean import dataclass
 from spanledger.processors import gates
 
 _log = logging.getLogger("spanledger.boot")

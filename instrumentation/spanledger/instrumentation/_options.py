@@ -1,6 +1,6 @@
 """Settings of the gate, which boot fills in before any client is imported."""
 
-from dataclasses import dataclass
+from spanledger.lean import dataclass
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,8 @@ from spanledger.guard.reloading import Reloader
 from spanledger.instrumentation import _context_carry, _hooks
 from spanledger.instrumentation._export_options import export_options
 from spanledger.instrumentation._options import options
+from spanledger.lean import dataclass
 from spanledger.processors import errors, history, providers, span_end
-from spanledger.processors.attribution import AttributionProcessor
 from spanledger.processors.budget_metrics import observe_budgets
 from spanledger.processors.clean import Cleaner
 from spanledger.processors.endpoint import endpoint_of
@@ -43,14 +43,14 @@ from spanledger.processors.metrics import DecisionCounter, observe_books
 from spanledger.processors.redact.lazy import Redaction, check_redaction
 from spanledger.processors.redaction import AllowList, Names
 from spanledger.processors.superseded import supersede
-from spanledger.processors.transport import transport_to
 from spanledger.track import Capture, arrive_by, use_baggage, use_capture, use_reporter
 
 if TYPE_CHECKING:
     from spanledger.processors.script_context import ScriptContext
+    from spanledger.processors.transport import Transport
 
 _log = logging.getLogger("spanledger.boot")
-_OURS = (AttributionProcessor, EnforcementProcessor, ExportProcessor)
+_OURS = (EnforcementProcessor, ExportProcessor)
 
 #: Settings that hold however broken the rest is.
 _WAYS_OUT = ("SPANLEDGER_ENABLED", "SPANLEDGER_ON_INVALID_POLICY", "SPANLEDGER_EXPORT")
@@ -348,8 +348,15 @@ def _exporter(made: Installation, environ: dict[str, str]) -> Exporter:
     export, redaction, redact = made.settings.export, made.settings.redaction, made.redact
     allow = AllowList(content=export.content, extra=export.allow, deny=redaction.deny)
     script = _script_context(made.settings, redact)
+
+    def connect() -> "Transport":
+        # Loaded on the thread that sends.
+        from spanledger.processors.transport import transport_to
+
+        return transport_to(made.endpoint, environ)
+
     return Exporter(
-        lambda: transport_to(made.endpoint, environ),
+        connect,
         Cleaner(allow, redact, script, Names(redaction.keep)),
         export_options(made.settings, made.endpoint, environ),
         lambda: {**script(), **_resource_attributes()},
@@ -363,9 +370,9 @@ def _resource_attributes() -> Mapping[str, Any]:
 
 def _equip(provider: TracerProvider, made: Installation, environ: Mapping[str, str]) -> None:
     """Put our processors into one provider, once."""
-    if any(isinstance(p, AttributionProcessor) for p in providers.processors_of(provider)):
+    if any(isinstance(p, EnforcementProcessor) for p in providers.processors_of(provider)):
         return
-    ours: list[Any] = [AttributionProcessor(), EnforcementProcessor()]
+    ours: list[Any] = [EnforcementProcessor()]
     # Also if nothing is exported: limits need the names of agents that only spans of frameworks
     # know, however few of them are sampled.
     providers.record_calls(provider)
@@ -409,9 +416,4 @@ def uninstall() -> None:
             made.exporter.shutdown()
         guard.use(guard.Guard())
         if (provider := providers.current_provider()) is not None:
-            providers.remove(
-                provider,
-                lambda p: isinstance(
-                    p, (AttributionProcessor, EnforcementProcessor, ExportProcessor)
-                ),
-            )
+            providers.remove(provider, lambda p: isinstance(p, _OURS))

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_ENDPOINT,
+    OTEL_EXPORTER_OTLP_HEADERS,
     OTEL_EXPORTER_OTLP_PROTOCOL,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
 )
+from opentelemetry.util.re import parse_env_headers
 
 LOCAL_STACK = "http://127.0.0.1:4318"
 _OTLP_PORTS = {4317, 4318}
@@ -28,6 +30,11 @@ def endpoint_of(setting: str | None, environ: Mapping[str, str]) -> str:
         return LOCAL_STACK
     address = named or traces.removesuffix("/v1/traces")
     return _grpc(address) if _protocol(environ).startswith("grpc") else address.rstrip("/")
+
+
+def headers_of(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What the environment says to send with each request."""
+    return parse_env_headers(environ.get(OTEL_EXPORTER_OTLP_HEADERS, ""), liberal=True)
 
 
 def _protocol(environ: Mapping[str, str]) -> str:

@@ -10,14 +10,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from spanledger.lean import dataclass
 from spanledger.processors.clean import Cleaner
 from spanledger.processors.delivery.deliver import Delivery
 from spanledger.processors.delivery.entries import Encoder
@@ -28,7 +28,9 @@ from spanledger.processors.delivery.worker import Worker, run_untraced
 from spanledger.processors.queue import Books, BoundedQueue
 from spanledger.processors.records import Record
 from spanledger.processors.spool.disk import DiskSpool
-from spanledger.processors.transport import Transport
+
+if TYPE_CHECKING:
+    from spanledger.processors.transport import Transport
 
 _log = logging.getLogger("spanledger.export")
 
@@ -69,7 +71,7 @@ class Exporter:
 
     def __init__(
         self,
-        connect: Callable[[], Transport],
+        connect: "Callable[[], Transport]",
         cleaner: Cleaner,
         options: ExportOptions | None = None,
         resource: Callable[[], Mapping[str, Any]] = dict,

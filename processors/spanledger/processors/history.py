@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import Span
 
 from spanledger import semconv
-from spanledger.history.action import Kind, kind_of
+from spanledger.history.kinds import Kind, kind_of
 from spanledger.history.ring import (
     ATTRIBUTES,
     LOOK_AHEAD_CHARS,

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import StatusCode
@@ -19,13 +19,15 @@ from opentelemetry.trace import StatusCode
 from spanledger import semconv
 from spanledger.guard import Call, Estimate, Refusal, Spending, ready_soon
 from spanledger.guard.rules import TRACE_ID
-from spanledger.pricing import Cost
 from spanledger.processors import gates
 from spanledger.processors.attribution import GATE_SCOPE, doubles_a_gated_call, models_of
 from spanledger.processors.nodes import Node
-from spanledger.track import Scope, current_scope, tokens
+from spanledger.track import Scope, current_scope
 from spanledger.usage import MISSING, Usage, dialects
 from spanledger.usage.dialects import Inference
+
+if TYPE_CHECKING:
+    from spanledger.pricing import Cost
 
 __all__ = ["refusal", "settle"]
 
@@ -185,6 +187,9 @@ def _same_input(one: Usage, other: Usage) -> bool:
 
 
 def _bill(span: Span, node: Node, attributes: Mapping[str, Any], found: Inference) -> None:
+    # Loaded with the first bill, as are prices: most processes have a gate for each client.
+    from spanledger.track import tokens
+
     usage = _charged(span, attributes, found)
     cost = _price(found, usage, (span.start_time or time.time_ns()) / 1e9)
     span.set_attributes(_record(attributes, found, usage, cost))
@@ -237,23 +242,23 @@ def _turned_away(attributes: Mapping[str, Any]) -> bool:
     return str(attributes.get(semconv.ERROR_TYPE, "")).rpartition(".")[2] in _REFUSED_BY_PROVIDER
 
 
-def _price(found: Inference, usage: Usage, at_s: float) -> Cost:
+def _price(found: Inference, usage: Usage, at_s: float) -> "Cost":
     """By the name that answered, else by the one that was asked."""
     from spanledger import pricing
 
     if usage is _NOT_CHARGED:
-        return Cost(0, "computed", "")
+        return pricing.Cost(0, "computed", "")
     cost = pricing.price(found.provider, found.model, usage, at=at_s)
     if cost.nano_usd is None and found.request_model not in {"", found.model}:
         cost = pricing.price(found.provider, found.request_model, usage, at=at_s)
     if cost.nano_usd is not None and not found.provider:
         # Whose price it is was told by the name of the model only.
-        return Cost(cost.nano_usd, "estimated", cost.price_version)
+        return pricing.Cost(cost.nano_usd, "estimated", cost.price_version)
     return cost
 
 
 def _record(
-    attributes: Mapping[str, Any], found: Inference, usage: Usage, cost: Cost
+    attributes: Mapping[str, Any], found: Inference, usage: Usage, cost: "Cost"
 ) -> dict[str, Any]:
     """What a call record needs and the span does not say yet, or not in the conventions' sense."""
     named = dialects.canonical(found._replace(usage=usage))

@@ -1,7 +1,6 @@
 """The metrics of ours, on whatever meter provider the host has."""
 
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -56,7 +55,7 @@ def _whose() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def _id_of(_pid: int) -> str:
     """A forked child has another number, and so another id."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 class DecisionCounter:

@@ -7,8 +7,10 @@ or on disk.
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
+
+from spanledger.lean import dataclass
 
 T = TypeVar("T")
 

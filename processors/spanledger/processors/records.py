@@ -1,12 +1,13 @@
 """Log records of guard decisions, as OTLP messages."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
+
+from spanledger.lean import dataclass
 
 _SCOPE_NAME = "spanledger.guard"
 

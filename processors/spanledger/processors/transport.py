@@ -7,16 +7,13 @@ saying why; here the worker decides, so it has to know whether to try again.
 import gzip
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk.environment_variables import (
-    OTEL_EXPORTER_OTLP_CERTIFICATE,
-    OTEL_EXPORTER_OTLP_HEADERS,
-)
-from opentelemetry.util.re import parse_env_headers
+from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_CERTIFICATE
 
+from spanledger.lean import dataclass
+from spanledger.processors.endpoint import headers_of
 from spanledger.processors.spool.layout import Signal
 
 #: Statuses after which the specification allows to try again.
@@ -62,11 +59,6 @@ def transport_to(endpoint: str, environ: Mapping[str, str]) -> Transport:
     if urlsplit(endpoint).scheme in {"grpc", "grpcs"}:
         return GrpcTransport(endpoint, headers, certificate)
     return HttpTransport(endpoint, headers, certificate)
-
-
-def headers_of(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What the environment says to send with each request."""
-    return parse_env_headers(environ.get(OTEL_EXPORTER_OTLP_HEADERS, ""), liberal=True)
 
 
 class HttpTransport:

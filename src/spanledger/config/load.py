@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -15,6 +15,7 @@ from spanledger.config.settings import (
     SECTIONS,
     Settings,
 )
+from spanledger.lean import dataclass
 
 #: Tables of the file that hold rules; the guard reads them.
 RULE_TABLES = ("budgets", "rate_limits", "breakers", "loops", "ceilings", "drifts")

@@ -4,9 +4,11 @@ The dataclasses below are the table. The loader reads them, ``docs/settings.md``
 from them, and a test holds the page to them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
+
+from spanledger.lean import dataclass
 
 OnInvalidPolicy = Literal["refuse", "warn"]
 OnContention = Literal["wait", "refuse"]

@@ -8,7 +8,6 @@ of no use, and `StoreUnavailable` while the store can't be used.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from spanledger.config import Document, GuardSettings
@@ -27,6 +26,7 @@ from spanledger.guard.reloading import Reloader
 from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.standing import RuleUse
 from spanledger.guard.stores import MemoryStore, Store
+from spanledger.lean import dataclass
 
 __all__ = ["Admin", "AdminError", "BreakerBoard", "admin"]
 

@@ -1,7 +1,6 @@
 """How much a call asks for and is charged, in each metric. Pure."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 from spanledger.config import GuardSettings
 from spanledger.guard.decision import Call, Metric, Reservation, Spending
@@ -16,7 +15,7 @@ class Amounts:
 
     def __init__(self, settings: GuardSettings) -> None:
         self._charges_unpriced = settings.on_unpriced == "ceiling_price"
-        self._ceiling_nano_usd = int(Decimal(settings.ceiling_usd_per_mtok) * _NANO_PER_TOKEN)
+        self._ceiling_nano_usd = _nano_usd(settings.ceiling_usd_per_mtok)
 
     def asked(self, call: Call) -> Mapping[Metric, int]:
         """What a call reserves, in each metric."""
@@ -42,3 +41,12 @@ class Amounts:
     def unpriced(self, tokens: int) -> int:
         """What tokens of a model without a price are charged, in nano-USD."""
         return tokens * self._ceiling_nano_usd if self._charges_unpriced else 0
+
+
+def _nano_usd(usd_per_mtok: str) -> int:
+    """A price of a million tokens as nano-USD for one."""
+    if usd_per_mtok.isdecimal():
+        return int(usd_per_mtok) * _NANO_PER_TOKEN
+    from decimal import Decimal  # only who writes such a price needs it
+
+    return int(Decimal(usd_per_mtok) * _NANO_PER_TOKEN)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Generic, cast
 
 from spanledger.config import ConfigError, Document
@@ -14,6 +13,7 @@ from spanledger.guard.rulebook import define, merged, read_definition
 from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.standing import CounterUse, R, RuleUse, budget_uses, rate_uses
 from spanledger.guard.stores import Store
+from spanledger.lean import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The guard: a policy held against a ledger. Everything that costs money asks it first."""
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,6 @@ from spanledger.guard.decision import (
     Spending,
 )
 from spanledger.guard.events import EventKind, GuardEvent, Listener, Threshold, tell
-from spanledger.guard.fingerprints import result_print
 from spanledger.guard.ledger import TRIPPED, Crossing, Demand, Key
 from spanledger.guard.policy import Policy
 from spanledger.guard.rules import TOOL_CALL, UNATTRIBUTED, Budget, run_of, target_of
@@ -78,7 +76,6 @@ class Guard:
         self._live.on_transition = self._breaker_changed
         self._live.on_crossing = self._crossed
         self.breakers = self._live.breakers
-        self._loops = self._live.loops
         self._sessions = self._live.sessions
         self._clock = clock
         self._amounts = Amounts(self.settings)
@@ -249,9 +246,12 @@ class Guard:
         """Tell loop rules what a tool call gave (its result, or the exception that it raised)."""
         if call.fingerprint is None or not self.policy.loops:
             return
+        # Loaded with the first tool call that a loop rule watches.
+        from spanledger.guard.fingerprints import result_print
+
         seen, session = result_print(result), run_of(call)
         for rule in self.policy.loops:
-            finding = self._loops.observe(session, call.fingerprint, seen, rule)
+            finding = self._live.loops.observe(session, call.fingerprint, seen, rule)
             if finding is not None:
                 self._tell("loop", "loop_seen", self._clock(), call=call, detail=finding.sentence())
 
@@ -387,7 +387,7 @@ class Guard:
         session = run_of(call)
         for rule in self.policy.loops:
             if call.fingerprint is not None:
-                finding = self._loops.blocked(session, call.fingerprint, rule)
+                finding = self._live.loops.blocked(session, call.fingerprint, rule)
                 if finding is not None:
                     return _refusals.loop_detected(call, finding)
         return None
@@ -468,6 +468,9 @@ class Guard:
         if not isinstance(rule, Budget):
             return
         tripped, now = crossing.mark == TRIPPED, self._clock()
+        # OpenSSL comes with it; many an agent crosses no threshold.
+        import hashlib
+
         threshold = Threshold(
             rule=rule.name,
             scope=_refusals.scope_of(rule.scope, crossing.key.value),

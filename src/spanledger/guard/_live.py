@@ -1,7 +1,7 @@
 """What outlives a policy: breakers, loops, sessions, and who hears of what happens to them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spanledger.guard._sessions import Sessions
 from spanledger.guard._unasked import Unasked
@@ -9,9 +9,11 @@ from spanledger.guard.breaker import Transition
 from spanledger.guard.breakers import Breakers
 from spanledger.guard.events import Listener
 from spanledger.guard.ledger import Crossing
-from spanledger.guard.loop_watch import DriftWatch, LoopWatch
 from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.stores import Store
+
+if TYPE_CHECKING:
+    from spanledger.guard.loop_watch import DriftWatch, LoopWatch
 
 
 class Follower(Protocol):
@@ -48,13 +50,36 @@ class Live:
         #: Of the newest guard, by name: a call under way that asks for more is held to them.
         self.rules: Mapping[str, Budget | RateLimit] = {}
         self.breakers = Breakers(monotonic, listener=self._changed)
-        self.loops = LoopWatch(monotonic)
-        self.drifts = DriftWatch(monotonic)
         self.sessions = Sessions(monotonic)
         self.unasked = Unasked(store, monotonic)
         self.on_transition: Callable[[Transition], object] = _ignore
         self.on_crossing: Callable[[Crossing], object] = _ignore
+        self._monotonic = monotonic
+        self._watches: dict[str, Any] = {}
         store.on_crossed(self._crossed)
+
+    # Made, and their code loaded, by the first rule that needs them; most policies have none.
+
+    @property
+    def loops(self) -> "LoopWatch":
+        """The steps of all sessions."""
+        if (found := self._watches.get("loops")) is None:
+            from spanledger.guard.loop_watch import LoopWatch
+
+            # In one step, so that threads that come at once get the same.
+            found = self._watches.setdefault("loops", LoopWatch(self._monotonic))
+        watch: LoopWatch = found
+        return watch
+
+    @property
+    def drifts(self) -> "DriftWatch":
+        """The habits of all agents."""
+        if (found := self._watches.get("drifts")) is None:
+            from spanledger.guard.loop_watch import DriftWatch
+
+            found = self._watches.setdefault("drifts", DriftWatch(self._monotonic))
+        watch: DriftWatch = found
+        return watch
 
     # Looked up when it happens: the guard that hears changes with the policy.
 

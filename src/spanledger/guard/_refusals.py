@@ -1,17 +1,19 @@
 """Why a call is refused, put into values and sentences. Pure."""
 
 from datetime import UTC, datetime
-from shlex import quote
+from typing import TYPE_CHECKING
 
 from spanledger.config import ConfigError
-from spanledger.guard.breaker import Blocked
-from spanledger.guard.ceilings import CeilingHit
 from spanledger.guard.decision import Call, Reason, Refusal, show_amount
 from spanledger.guard.ledger import Crossing, Key, Shortage
-from spanledger.guard.loops import LoopFinding
 from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.stores.errors import StoreUnavailable
 from spanledger.guard.windows import bounds
+
+if TYPE_CHECKING:
+    from spanledger.guard.breaker import Blocked
+    from spanledger.guard.ceilings import CeilingHit
+    from spanledger.guard.loops import LoopFinding
 
 _CUT_ADVICE = "The answer outgrew what the call had reserved: set max_tokens, or raise the limit."
 
@@ -75,6 +77,8 @@ def _trip_advice(rule: Budget | RateLimit, shortage: Shortage) -> str:
 
 
 def _stays_so(rule: Budget, key: Key) -> str:
+    from shlex import quote  # only for refusals
+
     value = f" --value {quote(key.value)}" if key.value else ""
     reset = f"`spanledger budget reset {quote(rule.name)}{value}`"
     until = "" if rule.window == "total" else f"the {rule.window} ends, or "
@@ -157,7 +161,7 @@ def policy_unreadable(error: ConfigError) -> Refusal:
     )
 
 
-def circuit_open(blocked: Blocked) -> Refusal:
+def circuit_open(blocked: "Blocked") -> Refusal:
     """A breaker holds the call back."""
     return Refusal(
         "circuit_open",
@@ -170,7 +174,7 @@ def circuit_open(blocked: Blocked) -> Refusal:
     )
 
 
-def ceiling_reached(call: Call, hit: CeilingHit) -> Refusal:
+def ceiling_reached(call: Call, hit: "CeilingHit") -> Refusal:
     """A session has reached a hard ceiling."""
     return Refusal(
         "ceiling_reached",
@@ -182,7 +186,7 @@ def ceiling_reached(call: Call, hit: CeilingHit) -> Refusal:
     )
 
 
-def loop_detected(call: Call, finding: LoopFinding) -> Refusal:
+def loop_detected(call: Call, finding: "LoopFinding") -> Refusal:
     """The agent would go on in a circle."""
     return Refusal(
         "loop_detected",

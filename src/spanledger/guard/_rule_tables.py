@@ -1,18 +1,14 @@
 """One kind of rule after the other, from the tables in which they are written. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, tzinfo
-from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from spanledger.config import ConfigError, Document
 from spanledger.guard.breaker_rule import BreakerRule
 from spanledger.guard.ceilings import Ceilings
 from spanledger.guard.decision import METRICS, Metric
-from spanledger.guard.drift import DriftRule
-from spanledger.guard.loops import LoopRule
 from spanledger.guard.rules import (
     ATTRIBUTE,
     DEFAULT_THRESHOLDS,
@@ -24,8 +20,13 @@ from spanledger.guard.rules import (
     RateLimit,
 )
 from spanledger.guard.windows import WINDOWS
+from spanledger.lean import dataclass
 
-Rule = Budget | RateLimit | BreakerRule | LoopRule | Ceilings | DriftRule
+if TYPE_CHECKING:
+    from spanledger.guard.drift import DriftRule
+    from spanledger.guard.loops import LoopRule
+
+Rule: TypeAlias = "Budget | RateLimit | BreakerRule | LoopRule | Ceilings | DriftRule"
 
 NANO = 1_000_000_000
 #: What a signed 64-bit counter holds; a limit above it could not be kept in a database.
@@ -116,7 +117,9 @@ def _breaker(entry: Entry) -> BreakerRule:
     return _from_fields(entry, BreakerRule)  # type: ignore[no-any-return]  # made by its class
 
 
-def _loop(entry: Entry) -> LoopRule:
+def _loop(entry: Entry) -> "LoopRule":
+    from spanledger.guard.loops import LoopRule  # most policies have none
+
     return _from_fields(entry, LoopRule, polling=frozenset)  # type: ignore[no-any-return]  # as above
 
 
@@ -126,11 +129,12 @@ def _ceilings(entry: Entry) -> Ceilings:
 
 #: Money is written in US dollars and kept in nano-USD.
 _FLOOR, _FLOOR_FIELD = "turn_floor_usd", "turn_floor_nano_usd"
-_DRIFT_KEYS = tuple(_FLOOR if f.name == _FLOOR_FIELD else f.name for f in fields(DriftRule))
 
 
-def _drift(entry: Entry) -> DriftRule:
-    entry.only(_DRIFT_KEYS)
+def _drift(entry: Entry) -> "DriftRule":
+    from spanledger.guard.drift import DriftRule  # most policies have none
+
+    entry.only([_FLOOR if f.name == _FLOOR_FIELD else f.name for f in fields(DriftRule)])
     rest = {key: value for key, value in entry.table.items() if key != _FLOOR}
     rule: DriftRule = _from_fields(replace(entry, table=rest), DriftRule)
     if _FLOOR not in entry.table:
@@ -254,6 +258,8 @@ def parse_limit(metric: Metric, value: Any) -> int:
     """A limit in the metric's unit. Raises `ValueError` if it is no number of 0 … 2⁶³ − 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(value)
+    from decimal import Decimal, InvalidOperation  # a policy may have no limits
+
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -271,6 +277,9 @@ def _zone(entry: Entry) -> tzinfo:
     name = entry.table.get("time_zone", "UTC")
     if name == "UTC":
         return UTC
+    # It asks the system where time zones are: more than a millisecond.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):

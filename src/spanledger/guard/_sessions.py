@@ -4,13 +4,13 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakSet
 
 from spanledger.guard.ceilings import CeilingHit, Ceilings, SessionUse, reached
 from spanledger.guard.stores._section import Section
+from spanledger.lean import dataclass
 
 #: Sessions beyond this many: the one that was quiet for longest is forgotten. So are calls that
 #: are open for longest, should anybody forget to settle them.
@@ -19,6 +19,8 @@ _CAPACITY = 65_536
 
 @dataclass(slots=True)
 class _Session:
+    """What one session has used."""
+
     began: float
     steps: int = 0
     calls: int = 0

@@ -13,11 +13,12 @@ Rules of this file:
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NamedTuple, TypeAlias
 
 from spanledger.guard.breaker_rule import BreakerRule, Target
 from spanledger.guard.rolling import Counts, RollingCounts
+from spanledger.lean import dataclass
 
 State = Literal["closed", "open", "half_open", "forced_open", "forced_closed"]
 Event = Literal[
@@ -83,15 +84,22 @@ class Transition:
     """How long it stays open, if that is what it does now."""
 
 
-@dataclass(slots=True, eq=False)
 class Permit:
-    """A call that was let through. It is reported once; what comes after that is ignored."""
+    """A call that was let through. It is reported once; what comes after that is ignored.
 
-    breaker: "Breaker"
-    generation: int
-    transition: Transition | None = None
-    """The change that asking for it brought about."""
-    reported: bool = False
+    `transition` is the change that asking for it brought about.
+    """
+
+    # By hand, for every call makes one for each breaker.
+    __slots__ = ("breaker", "generation", "reported", "transition")
+
+    def __init__(
+        self, breaker: "Breaker", generation: int, transition: Transition | None = None
+    ) -> None:
+        self.breaker = breaker
+        self.generation = generation
+        self.transition = transition
+        self.reported = False
 
 
 @dataclass(frozen=True, slots=True)

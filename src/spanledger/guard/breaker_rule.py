@@ -1,8 +1,9 @@
 """When a breaker opens and how it recovers, and what it protects. Pure."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from spanledger.lean import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Literal
@@ -18,6 +18,7 @@ from spanledger.guard.breaker import Blocked, Breaker, Outcome, Permit, State, T
 from spanledger.guard.breaker_rule import BreakerRule, Target
 from spanledger.guard.rolling import Counts, RollingCounts
 from spanledger.guard.stores._section import Section
+from spanledger.lean import dataclass
 
 ForcedState = Literal["open", "closed"]
 

@@ -4,8 +4,10 @@ Depth is the number of agents around a call, counted where the call is made; it 
 from exported spans, which sampling may drop.
 """
 
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import fields
+from typing import Literal, NamedTuple
+
+from spanledger.lean import dataclass
 
 CeilingName = Literal["max_depth", "max_steps", "max_calls", "max_tokens", "max_wall_s"]
 
@@ -33,8 +35,7 @@ class Ceilings:
             _check(self.name, ceiling.name, getattr(self, ceiling.name))
 
 
-@dataclass(frozen=True, slots=True)
-class SessionUse:
+class SessionUse(NamedTuple):
     """What a session has used, or would have used after one more call."""
 
     steps: int = 0

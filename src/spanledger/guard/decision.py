@@ -5,15 +5,15 @@ long to make (0.9 against 0.4 µs for nine fields), and a call makes five of the
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from spanledger.guard import errors
-from spanledger.guard.breaker import Permit
-from spanledger.guard.fingerprints import Fingerprint
+from spanledger.lean import dataclass
 
 if TYPE_CHECKING:
+    from spanledger.guard.breaker import Permit
+    from spanledger.guard.fingerprints import Fingerprint
     from spanledger.guard.rules import RateLimit
 
 Metric = Literal["cost", "tokens", "calls", "concurrency"]
@@ -97,7 +97,7 @@ class Call(NamedTuple):
     """The tool that is called, if this is a tool call."""
     attributes: Mapping[str, str] = MappingProxyType({})
     """What else rules may ask for, by name."""
-    fingerprint: Fingerprint | None = None
+    fingerprint: "Fingerprint | None" = None
     """A tool call's name and arguments, hashed, for loop rules."""
     refine: Callable[[], Estimate] | None = None
     """A closer estimate, which takes longer to find: asked for when the first does not fit."""
@@ -194,7 +194,7 @@ class Reservation(NamedTuple):
     """How many counters hold an amount for it; 0 if no rule applied."""
     admitted_at: float
     """Wall-clock time of the admission, in seconds since the epoch; fixes the windows."""
-    permits: tuple[Permit, ...] = ()
+    permits: "tuple[Permit, ...]" = ()
     """What breakers gave for it, to be reported on."""
 
 

@@ -5,8 +5,9 @@ A minute without calls is no habit of a working agent, so it does not count.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Literal
+
+from spanledger.lean import dataclass
 
 
 @dataclass(frozen=True, slots=True)

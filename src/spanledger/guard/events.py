@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from spanledger.guard.breaker import Transition
 from spanledger.guard.decision import Call, Refusal, show_amount
+from spanledger.lean import dataclass
 
 EventKind = Literal[
     "refused", "waited", "cut", "threshold", "tripped", "breaker", "loop", "drift", "policy"

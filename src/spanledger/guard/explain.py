@@ -5,7 +5,6 @@ the same refusals in the same order. A test holds the two to one answer.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -28,6 +27,7 @@ from spanledger.guard.rules import (
     target_of,
 )
 from spanledger.guard.stores import Store
+from spanledger.lean import dataclass
 
 RuleKind = Literal["budget", "rate limit", "breaker", "loop rule", "ceiling"]
 

@@ -5,7 +5,6 @@ anew (timestamps, UUIDs, hexadecimal ids) becomes a placeholder; the work is bou
 done at its head and its tail only, and what is between them is hashed as it stands.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -85,6 +84,8 @@ def _normalised(text: str) -> str:
 
 
 def _digest(*parts: str) -> bytes:
+    import hashlib  # OpenSSL comes with it, and not every agent has tools
+
     state = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for part in parts:
         state.update(part.encode("utf-8", "surrogatepass"))

@@ -17,10 +17,11 @@ content of its own, more than 1 MB) and a pause end an exact cycle.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NamedTuple
 
 from spanledger.guard.fingerprints import Fingerprint, ResultPrint
+from spanledger.lean import dataclass
 
 Action = Literal["warn", "block"]
 

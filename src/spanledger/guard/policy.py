@@ -1,18 +1,20 @@
 """What a user wrote, as rules. Pure: text and tables in, frozen rules or a `ConfigError` out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spanledger.config import BudgetShortcut, ConfigError, Document
 from spanledger.guard._rule_tables import READERS, Entry, Rule, limit_form, parse_limit
-from spanledger.guard.breaker_rule import BreakerRule
-from spanledger.guard.ceilings import Ceilings
 from spanledger.guard.decision import Metric
-from spanledger.guard.drift import DriftRule
-from spanledger.guard.loops import LoopRule
 from spanledger.guard.rules import UNATTRIBUTED, Budget, RateLimit
 from spanledger.guard.windows import WINDOWS, Window
+from spanledger.lean import dataclass
+
+if TYPE_CHECKING:
+    from spanledger.guard.breaker_rule import BreakerRule
+    from spanledger.guard.ceilings import Ceilings
+    from spanledger.guard.drift import DriftRule
+    from spanledger.guard.loops import LoopRule
 
 __all__ = [
     "KINDS",
@@ -36,10 +38,10 @@ class Policy:
     budgets: tuple[Budget, ...] = ()
     source: str = ""
     rate_limits: tuple[RateLimit, ...] = ()
-    breakers: tuple[BreakerRule, ...] = ()
-    loops: tuple[LoopRule, ...] = ()
-    ceilings: tuple[Ceilings, ...] = ()
-    drifts: tuple[DriftRule, ...] = ()
+    breakers: "tuple[BreakerRule, ...]" = ()
+    loops: "tuple[LoopRule, ...]" = ()
+    ceilings: "tuple[Ceilings, ...]" = ()
+    drifts: "tuple[DriftRule, ...]" = ()
     runtime: frozenset[str] = frozenset()
     """Names of the rules that were made at run time and stand in the store, not in the file."""
 

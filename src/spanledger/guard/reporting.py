@@ -1,7 +1,6 @@
 """Where budgets stand, as dashboards and alerts are told. Pure but for `budget_lines`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from spanledger.guard._guard import Guard
 from spanledger.guard._refusals import scope_of
@@ -9,6 +8,7 @@ from spanledger.guard.ledger import Counter, Key
 from spanledger.guard.rules import Budget
 from spanledger.guard.standing import CounterUse, budget_uses
 from spanledger.guard.windows import bounds
+from spanledger.lean import dataclass
 
 _NANO = 1_000_000_000
 

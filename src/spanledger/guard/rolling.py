@@ -1,8 +1,10 @@
 """Calls of the last seconds, counted in buckets of one second. Pure."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NamedTuple
+
+from spanledger.lean import dataclass
 
 
 class Counts(NamedTuple):

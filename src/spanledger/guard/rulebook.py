@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from spanledger.config import ConfigError, Document
@@ -80,6 +79,8 @@ def _error(source: str, key: str, problem: str, found: object, allowed: str) -> 
 
 def _plain(value: object) -> object:
     """Values of code as a file would write them: exact amounts as text, sets in order."""
+    from decimal import Decimal  # an agent only reads rules
+
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, (set, frozenset)):

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from fnmatch import fnmatchcase
-from fractions import Fraction
 from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from spanledger.guard.breaker_rule import Target, model_target, tool_target
 from spanledger.guard.decision import Call, Metric
 from spanledger.guard.windows import Window
+from spanledger.lean import dataclass
 
 ScopeName = Literal["global", "session", "agent", "user", "model", "provider", "tool"]
 SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
@@ -145,6 +144,8 @@ class Budget:
 
     def marks(self) -> tuple[int, ...]:
         """The amounts that are told; of a soft budget also the limit itself."""
+        from fractions import Fraction  # a policy may have no budgets
+
         parts = (*self.thresholds, *((1.0,) if self.enforce == "soft" else ()))
         # As written, not as the float that is next to it: 100 × 0.55 would be told at 56.
         return tuple(sorted({math.ceil(self.limit * Fraction(str(part))) for part in parts} - {0}))

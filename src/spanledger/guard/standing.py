@@ -1,12 +1,12 @@
 """What stands on the counters of a rule in its present window. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from spanledger.guard.ledger import Counter, Key
 from spanledger.guard.rules import Budget, RateLimit
 from spanledger.guard.windows import bounds
+from spanledger.lean import dataclass
 
 Source = Literal["file", "environment", "run time", "code"]
 R = TypeVar("R", Budget, RateLimit)

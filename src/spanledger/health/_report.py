@@ -1,17 +1,11 @@
-"""`report`: the health of this process, with what to do; the same as gauges."""
+"""`report`: the health of this process, with what to do."""
 
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
-
-from spanledger import semconv
 from spanledger.health._operations import OperationStats, the_operations
 from spanledger.health.process import Vitals, vitals
 from spanledger.health.scoring import Finding, SignName, State, judge
+from spanledger.lean import dataclass
 
 #: Fewer runs say nothing about a share.
 _ENOUGH_RUNS = 5
@@ -71,49 +65,3 @@ def _signs(now: Vitals, operations: list[OperationStats]) -> dict[SignName, floa
         "failures": failures / runs if enough else None,
         "slow": slow / runs if enough else None,
     }
-
-
-_Value = Callable[[], float | None]
-
-
-def observe() -> None:
-    """Export score, memory, CPU, threads and open files of this process as metrics.
-
-    They are read on the thread that collects metrics, never on a call's path.
-    """
-    meter = metrics.get_meter("spanledger.health")
-    meter.create_observable_gauge(
-        semconv.METRIC_HEALTH_SCORE,
-        [_reading(lambda: report().score)],
-        "1",
-        "How well the process is, 0 to 100.",
-    )
-    meter.create_observable_gauge(
-        semconv.METRIC_PROCESS_CPU,
-        [_reading(lambda: vitals().cpu)],
-        "1",
-        "Share of the processors that the process may use.",
-    )
-    for name, unit, what, value in _COUNTS:
-        meter.create_observable_up_down_counter(name, [_reading(value)], unit, what)
-
-
-_COUNTS: tuple[tuple[str, str, str, _Value], ...] = (
-    (semconv.METRIC_PROCESS_MEMORY, "By", "Resident memory.", lambda: vitals().memory_bytes),
-    (semconv.METRIC_PROCESS_THREADS, "{thread}", "Threads.", lambda: vitals().threads),
-    (
-        semconv.METRIC_PROCESS_FILES,
-        "{file_descriptor}",
-        "Open files and connections.",
-        lambda: vitals().open_files,
-    ),
-)
-
-
-def _reading(value: _Value) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def read(_options: CallbackOptions) -> Iterable[Observation]:
-        found = value()
-        # Processes of one service are otherwise one series: most resources don't tell them apart.
-        return [] if found is None else [Observation(found, {semconv.PROCESS_PID: os.getpid()})]
-
-    return read

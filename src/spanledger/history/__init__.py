@@ -10,10 +10,11 @@ ClickHouse.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spanledger.history.action import KINDS, STATUSES, Action, Kind, Status
+from spanledger.history.kinds import KINDS, STATUSES, Kind, Status
 from spanledger.history.ring import Ring, current_ring, use_language, use_ring
 
 if TYPE_CHECKING:
+    from spanledger.history.action import Action
     from spanledger.history.chain import Explanation
     from spanledger.history.counts import ActionStatistics, NameStatistics
     from spanledger.history.documents import FORMS, Form, NoBrowser, export
@@ -74,6 +75,7 @@ __all__ = [
 _LATER = {
     "FORMS": "documents",
     "LANGUAGES": "texts",
+    "Action": "action",
     "ActionStatistics": "counts",
     "Cluster": "patterns",
     "Embedder": "vectors",

@@ -1,33 +1,10 @@
 """What was done: one action of an agent, and how it went. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
 
-from spanledger import semconv
-
-Kind = Literal["tool", "call", "agent", "operation", "session"]
-Status = Literal["success", "error", "completed", "incomplete", "partial"]
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
-STATUSES: tuple[Status, ...] = get_args(Status)
-
-#: By what a span says that it stands for.
-_LABELS: Mapping[str, Kind] = {
-    "session": "session",
-    "agent": "agent",
-    semconv.AGENT_OPERATION: "agent",
-    "AGENT": "agent",
-    "tool": "tool",
-    semconv.TOOL_OPERATION: "tool",
-    "TOOL": "tool",
-    "operation": "operation",
-}
-#: What only holds others: that it did not fail does not say that it reached its goal.
-_AROUND = frozenset({"agent", "operation", "session"})
-_CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS"})
-_LEFT = frozenset({"abandoned", "cancelled", "closed"})
+from spanledger.history.kinds import Kind, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +64,6 @@ class Action:
     def identity(self) -> tuple[str, str]:
         """The same for the same span, wherever it was read."""
         return self.trace_id, self.span_id
-
-
-def kind_of(label: str, *, inference: bool) -> Kind | None:
-    """What a span with this label is; None if it is no action."""
-    return "call" if inference else _LABELS.get(label)
-
-
-def status_of(
-    kind: Kind,
-    *,
-    failed: bool,
-    told: str = "",
-    stream: str = "",
-    finish_reasons: Iterable[Any] = (),
-) -> Status:
-    """How an action went, by what its span says.
-
-    `told` is what the program said of a session, `stream` how a stream was left. What `settle`
-    adds from what happened below it is not in here.
-    """
-    if told in STATUSES:
-        return told
-    if failed:
-        return "error"
-    if stream in _LEFT:
-        return "incomplete"
-    if stream == "cut" or not _CUT_SHORT.isdisjoint(finish_reasons):
-        return "partial"
-    return "completed" if kind in _AROUND else "success"
 
 
 def settle(action: Action, below: Iterable[Action]) -> Status:

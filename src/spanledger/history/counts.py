@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spanledger.history.action import STATUSES, Action, Kind
+from spanledger.history.action import Action
+from spanledger.history.kinds import STATUSES, Kind
 
 
 @dataclass(frozen=True, slots=True)

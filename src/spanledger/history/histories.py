@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from spanledger.history import chain, counts, patterns, summary
 from spanledger.history import related as by_words
-from spanledger.history.action import KINDS, Action, Kind
+from spanledger.history.action import Action
 from spanledger.history.chain import Explanation
 from spanledger.history.counts import ActionStatistics
+from spanledger.history.kinds import KINDS, Kind
 from spanledger.history.patterns import Cluster, NextAction, Step, Unusual
 from spanledger.history.related import Related
 from spanledger.history.ring import Noted, Ring, current_language, current_ring

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from spanledger.history.action import Action, Kind
+from spanledger.history.action import Action
 from spanledger.history.chain import by_session
+from spanledger.history.kinds import Kind
 from spanledger.history.texts import Texts, duration, money
 
 _WORDS = re.compile(r"\w+")

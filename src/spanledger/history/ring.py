@@ -7,11 +7,14 @@ is read for the first time, so nothing that leaves here holds any.
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spanledger import semconv
-from spanledger.history.action import Action, Kind, status_of
+from spanledger.history.kinds import Kind, status_of
 from spanledger.track.plain import MORE
+
+if TYPE_CHECKING:
+    from spanledger.history.action import Action
 
 ACTIONS = 100
 RESULT_CHARS = 500
@@ -71,12 +74,12 @@ class Ring:
         self._known: dict[tuple[int, int], Action] = {}
         self.append: Callable[[Noted], None] = self._noted.append
 
-    def last(self, count: int | None = None) -> list[Action]:
+    def last(self, count: int | None = None) -> "list[Action]":
         """The newest `count` actions (None: all), the newest first."""
         noted = list(reversed(self._noted.copy()))
         return [self._read(each) for each in noted[:count]]
 
-    def newest(self, wanted: Callable[[Noted], bool]) -> Action | None:
+    def newest(self, wanted: Callable[[Noted], bool]) -> "Action | None":
         """The newest action that is `wanted`; only that one is made readable."""
         found = next((each for each in reversed(self._noted.copy()) if wanted(each)), None)
         return None if found is None else self._read(found)
@@ -84,7 +87,7 @@ class Ring:
     def __len__(self) -> int:
         return len(self._noted)
 
-    def _read(self, noted: Noted) -> Action:
+    def _read(self, noted: Noted) -> "Action":
         key = noted.trace_id, noted.span_id
         known = self._known.get(key)
         if known is None:
@@ -119,7 +122,9 @@ def current_ring() -> Ring | None:
     return _Here.ring
 
 
-def _action(noted: Noted, redact: Callable[[str], str]) -> Action:
+def _action(noted: Noted, redact: Callable[[str], str]) -> "Action":
+    from spanledger.history.action import Action  # only who asks needs it
+
     told = noted.attributes
     text = _Text(redact)
     tokens = [

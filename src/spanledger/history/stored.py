@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spanledger.history.action import Action, status_of
+from spanledger.history.action import Action
 from spanledger.history.counts import ActionStatistics, NameStatistics
+from spanledger.history.kinds import status_of
 from spanledger.history.patterns import Step
 from spanledger.history.related import Related, query_words
 from spanledger.history.unknown import UnknownAction

@@ -1,10 +1,10 @@
 """The price book: provider, model, time and tier → a compiled price, remembered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from spanledger.lean import dataclass
 from spanledger.pricing import _providers
 from spanledger.pricing._match import Matcher, dashed_dates
 from spanledger.pricing._table import Price, UnitPrice, compile_bands

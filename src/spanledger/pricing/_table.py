@@ -8,9 +8,9 @@ holds both to it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from spanledger.lean import dataclass
 from spanledger.usage import Usage
 
 PICO_PER_NANO: Final = 1000

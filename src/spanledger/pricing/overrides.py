@@ -14,12 +14,11 @@ Numbers are never read through a binary float.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
+from spanledger.lean import dataclass
 from spanledger.pricing._providers import canonical
 from spanledger.pricing._table import UnitPrice
 from spanledger.pricing._when import start_s
@@ -113,6 +112,7 @@ def parse(text: str, *, name: str = "prices", toml: bool = True) -> Overrides:
     """Overrides out of the text of a prices file; raises ``PricesFileError``."""
     import hashlib
     import tomllib
+    from decimal import Decimal
 
     try:
         raw = (
@@ -167,6 +167,8 @@ class _Entry:
         )
 
     def _pico(self, key: str, per: int) -> int:
+        from decimal import Decimal, InvalidOperation
+
         value = self.raw[key]
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             raise self._error(key, "is no amount; write a number of US dollars")

@@ -1,13 +1,12 @@
 """What users call in code: who is acting, for whom, with which tool, and what happens."""
 
-from spanledger.track._arguments import arguments_hash
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from spanledger.track._baggage import use_baggage
 from spanledger.track._carry import CARRIED_ENV, Carried, arrive, arrive_by, attach, carried, carry
 from spanledger.track._content import Capture, note_command, use_capture, use_keeper, wanting
-from spanledger.track._error import error
-from spanledger.track._event import event
 from spanledger.track._ids import new_error_id
-from spanledger.track._proxies import wrap, wrap_tools
 from spanledger.track._reporting import Reporter, reporter, use_reporter
 from spanledger.track._scope import (
     Scope,
@@ -18,19 +17,25 @@ from spanledger.track._scope import (
     in_scope,
     is_bound,
 )
-from spanledger.track._snapshot import Snapshot, recent_snapshots, snapshot
-from spanledger.track._spans import (
-    Session,
-    SessionStatus,
-    Tracked,
-    agent,
-    operation,
-    record_error,
-    session,
-    user,
-)
-from spanledger.track._tool import ToolCall, tool, tool_call
-from spanledger.track._tries import Try, current_try, trying
+
+if TYPE_CHECKING:
+    from spanledger.track._arguments import arguments_hash
+    from spanledger.track._error import error
+    from spanledger.track._event import event
+    from spanledger.track._proxies import wrap, wrap_tools
+    from spanledger.track._snapshot import Snapshot, recent_snapshots, snapshot
+    from spanledger.track._spans import (
+        Session,
+        SessionStatus,
+        Tracked,
+        agent,
+        operation,
+        record_error,
+        session,
+        user,
+    )
+    from spanledger.track._tool import ToolCall, tool, tool_call
+    from spanledger.track._tries import Try, current_try, trying
 
 __all__ = [
     "CARRIED_ENV",
@@ -80,3 +85,37 @@ __all__ = [
     "wrap",
     "wrap_tools",
 ]
+
+#: Loaded with the first use: an agent that names no tools or sessions needs none of it.
+_LATER = {
+    "Session": "_spans",
+    "SessionStatus": "_spans",
+    "Snapshot": "_snapshot",
+    "ToolCall": "_tool",
+    "Tracked": "_spans",
+    "Try": "_tries",
+    "agent": "_spans",
+    "arguments_hash": "_arguments",
+    "current_try": "_tries",
+    "error": "_error",
+    "event": "_event",
+    "operation": "_spans",
+    "recent_snapshots": "_snapshot",
+    "record_error": "_spans",
+    "session": "_spans",
+    "snapshot": "_snapshot",
+    "tool": "_tool",
+    "tool_call": "_tool",
+    "trying": "_tries",
+    "user": "_spans",
+    "wrap": "_proxies",
+    "wrap_tools": "_proxies",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Kept, for programs write `track.session(…)` where they serve a request.
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return found

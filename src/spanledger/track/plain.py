@@ -10,7 +10,6 @@ bounded, which bounds the time as well.
 """
 
 import datetime
-import decimal
 import enum
 import math
 import types
@@ -232,11 +231,12 @@ def _fields(value: object) -> dict[str, Any] | None:
 _FIELD_MARKS = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__"})
 _BYTES = (bytes, bytearray)
 _SIZED = frozenset({str, bytes, bytearray, list, tuple, dict, set, frozenset, deque})
-_STANDARD = frozenset({"builtins", "datetime", "decimal"})
+_STANDARD = frozenset({"builtins", "datetime"})
 #: By name: importing them is not for a table.
 _SHORT = frozenset(
     f"{module}.{name}"
     for module, names in {
+        "decimal": ("Decimal",),
         "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
         "pathlib._local": ("PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
         "uuid": ("UUID",),
@@ -261,6 +261,5 @@ _READERS: dict[type, Callable[[_Copy, Any, int, Secrecy], Any]] = {
     datetime.date: _Copy.known,
     datetime.time: _Copy.known,
     datetime.timedelta: _Copy.known,
-    decimal.Decimal: _Copy.known,
     range: _Copy.known,
 }

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spanledger.processors.delivery.backoff import HURRIED_S, MOST_ITEMS, Backoff, asked_for
 from spanledger.processors.delivery.intake import Intake
@@ -12,7 +12,9 @@ from spanledger.processors.queue import BoundedQueue
 from spanledger.processors.spool.disk import DiskSpool
 from spanledger.processors.spool.folder import Portion
 from spanledger.processors.spool.layout import Entry
-from spanledger.processors.transport import Sent, Transport
+
+if TYPE_CHECKING:
+    from spanledger.processors.transport import Sent, Transport
 
 _log = logging.getLogger("spanledger.export")
 
@@ -38,7 +40,7 @@ class Delivery:
         queue: BoundedQueue[Any],
         intake: Intake,
         spool: DiskSpool | None,
-        connect: Callable[[], Transport],
+        connect: Callable[[], "Transport"],
         timeout_s: Callable[[], float],
         *,
         interval_s: float,
@@ -181,6 +183,8 @@ class Delivery:
             try:
                 self._transport = self._connect()
             except Exception as error:  # noqa: BLE001 - a certificate that can't be read, or the like
+                from spanledger.processors.transport import Sent
+
                 return Outcome(retry=Sent("retry", f"{type(error).__name__}: {error}"))
         return Sender(self._transport, self._timeout_s).send(entries)
 
@@ -190,7 +194,7 @@ class Delivery:
         if transport is not None:
             transport.close()
 
-    def _failed(self, sent: Sent) -> None:
+    def _failed(self, sent: "Sent") -> None:
         now = self._clock()
         if self.failing_since is None:
             self.failing_since = now

@@ -3,11 +3,12 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from spanledger.lean import dataclass
 from spanledger.processors.clean import Cleaner
 from spanledger.processors.delivery.pieces import halves, shortened
 from spanledger.processors.records import Record, encode_records

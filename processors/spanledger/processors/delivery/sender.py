@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import TYPE_CHECKING
 
+from spanledger.lean import dataclass
 from spanledger.processors.delivery.pieces import halves
 from spanledger.processors.spool.layout import Entry, Signal
-from spanledger.processors.transport import Sent, Transport
+
+if TYPE_CHECKING:
+    from spanledger.processors.transport import Sent, Transport
 
 _SIGNALS: tuple[Signal, ...] = ("traces", "logs")
 #: A few bad items among many are found by halving. If everything is bad, that must end.
@@ -21,7 +25,7 @@ class Outcome:
     dropped: Counter[str] = field(default_factory=Counter)
     details: list[str] = field(default_factory=list)
     """What the receiver said of those that were dropped."""
-    retry: Sent | None = None
+    retry: "Sent | None" = None
     """The receiver is not there, or busy: all of them are to be sent again."""
     refusals: int = 0
 
@@ -29,7 +33,7 @@ class Outcome:
 class Sender:
     """Sends over a transport, with so much time for each request as `timeout_s` says then."""
 
-    def __init__(self, transport: Transport, timeout_s: Callable[[], float]) -> None:
+    def __init__(self, transport: "Transport", timeout_s: Callable[[], float]) -> None:
         self._transport = transport
         self._timeout_s = timeout_s
 
@@ -60,7 +64,7 @@ class Sender:
             self._refused(signal, entries, items, sent, outcome)
 
     def _refused(
-        self, signal: Signal, entries: Sequence[Entry], items: int, sent: Sent, outcome: Outcome
+        self, signal: Signal, entries: Sequence[Entry], items: int, sent: "Sent", outcome: Outcome
     ) -> None:
         outcome.refusals += 1
         if items == 1 or not sent.by_content or outcome.refusals > _MOST_REFUSALS:
@@ -85,7 +89,7 @@ def _divided(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
         return []
 
 
-def _drop(outcome: Outcome, reason: str, items: int, sent: Sent) -> None:
+def _drop(outcome: Outcome, reason: str, items: int, sent: "Sent") -> None:
     if items:
         outcome.dropped[reason] += items
         outcome.details.append(sent.detail)

@@ -5,9 +5,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from spanledger.lean import dataclass
 from spanledger.processors.spool.folder import Folder, Portion, lock, remove_if_empty
 from spanledger.processors.spool.layout import ENTRY_HEAD_BYTES, Entry
 from spanledger.processors.spool.place import (

@@ -9,9 +9,9 @@ import fcntl
 import os
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from spanledger.lean import dataclass
 from spanledger.processors.spool.layout import ENTRY_HEAD_BYTES, Entry, Scan
 from spanledger.processors.spool.segment import SUFFIX, Segment
 

@@ -8,8 +8,10 @@ bytes, so nothing needs to be decoded to be sent.
 
 import struct
 import zlib
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import field
+from typing import Literal, NamedTuple
+
+from spanledger.lean import dataclass
 
 Signal = Literal["traces", "logs"]
 
@@ -25,8 +27,7 @@ HEAD_BYTES = _HEAD.size
 ENTRY_HEAD_BYTES = _ENTRY.size
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Items of one signal, as one serialised OTLP request."""
 
     signal: Signal

@@ -5,9 +5,9 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from spanledger.lean import dataclass
 from spanledger.processors.spool.folder import LOCK_NAME
 from spanledger.processors.spool.layout import (
     ENTRY_HEAD_BYTES,

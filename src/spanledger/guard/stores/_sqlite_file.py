@@ -1,7 +1,6 @@
 """One ledger file and this process's connection to it. The caller holds the lock."""
 
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -217,7 +216,7 @@ class SqliteFile:
                 "the file is gone and its write-ahead log (-wal) is still there",
                 "Restore the file; or delete -wal and -shm too, to begin with nothing spent.",
             )
-        scratch = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
+        scratch = self.path.with_name(f".{self.path.name}.{os.urandom(8).hex()}")
         try:
             os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             try:

@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import secrets
 import threading
 import zlib
 from collections import deque
@@ -123,7 +122,7 @@ class SettlementJournal:
     def _open(self) -> None:
         # Another process may take the file for an orphan and delete it before it is locked.
         while self._own is None:
-            own = self._directory / f"{self._prefix}{os.getpid()}.{secrets.token_hex(4)}"
+            own = self._directory / f"{self._prefix}{os.getpid()}.{os.urandom(4).hex()}"
             fd = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
             if os.fstat(fd).st_nlink:
