@@ -1,15 +1,18 @@
 """What the schema saves: bytes a span, and the time of the questions that dashboards ask.
 
-    nice -n 10 .venv/bin/python benchmarks/warehouse.py [million spans, 5] [million calls, 20]
+    nice -n 10 .venv/bin/python benchmarks/warehouse.py [million spans, 1 5 20]
 
-A genuine ClickHouse 25.8 server on this machine. The stock question is the one that tools ask of
-the Collector's table; the panel is cost by model and day over 30 days, read from the roll-up.
+A genuine ClickHouse 25.8 server on this machine, filled to one size after the other; the spans lie
+within the last 30 days each time. The stock question is the one that tools ask of the Collector's
+table; the panel is cost by model and day over 30 days, read from the roll-up.
 """
 
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -73,42 +76,75 @@ def roll_up(warehouse: Warehouse) -> None:
         warehouse.command(f"SYSTEM WAIT VIEW {table}_mv")
 
 
-def stock_and_typed(warehouse: Warehouse, spans: int) -> None:
-    warehouse_spans.fill(warehouse, spans)
+@dataclass(frozen=True)
+class Row:
+    """What is measured at one size."""
+
+    spans: int
+    spans_s: float
+    """How fast ClickHouse took in what was new, with all views; it made the spans as well."""
+    stock_bytes: float
+    typed_bytes: float
+    rollup_bytes: float
+    stock_ms: float
+    typed_ms: float
+    by_model_ms: float
+    panel_ms: float
+
+
+def measure(warehouse: Warehouse, spans: int, there: int) -> Row:
+    """Fill up to `spans` spans, merge and roll up, and ask."""
+    began = time.perf_counter()
+    warehouse_spans.fill(warehouse, spans - there, first=there)
+    spans_s = (spans - there) / (time.perf_counter() - began)
     merged(warehouse, _TYPED_TABLES + _STOCK_TABLES)
     roll_up(warehouse)
-    stock, typed = bytes_of(warehouse, _STOCK_TABLES), bytes_of(warehouse, _TYPED_TABLES)
-    print(f"bytes/span: stock {stock / spans:.1f}, typed {typed / spans:.1f}, "
-          f"typed/stock {typed / stock:.3f}; "
-          f"roll-ups {bytes_of(warehouse, _ROLLUPS) / spans:.1f}")  # fmt: skip
-    slow, middle, fast = (median_ms(warehouse, sql) for sql in (STOCK, TYPED, BY_MODEL))
-    print(f"30-day cost by model at {spans:,} spans: stock {slow:.0f} ms, typed {middle:.0f} ms, "
-          f"roll-up {fast:.1f} ms, stock/roll-up {slow / fast:.0f}")  # fmt: skip
+    sizes = (bytes_of(warehouse, t) / spans for t in (_STOCK_TABLES, _TYPED_TABLES, _ROLLUPS))
+    times = (median_ms(warehouse, sql, runs=9) for sql in (STOCK, TYPED, BY_MODEL, PANEL))
+    return Row(spans, spans_s, *sizes, *times)
 
 
-def panel_ms(warehouse: Warehouse, calls: int) -> float:
-    warehouse_spans.fill_calls(warehouse, calls)
-    merged(warehouse, ("llm_calls",))
-    roll_up(warehouse)
-    return median_ms(warehouse, PANEL, runs=15)
+_HEADS = ("", "taken in", "bytes a span", "", "", "÷ stock", "30-day cost by model, ms", "", "",
+          "stock ÷", "panel", "÷ at the")  # fmt: skip
+_UNITS = ("spans", "spans/s", "stock", "typed", "roll-ups", "typed", "stock", "typed", "roll-up",
+          "roll-up", "ms", "smallest")  # fmt: skip
+
+
+def line(row: Row, smallest: Row) -> tuple[str, ...]:
+    return (
+        f"{row.spans:,}",
+        f"{row.spans_s:,.0f}",
+        f"{row.stock_bytes:.1f}",
+        f"{row.typed_bytes:.1f}",
+        f"{row.rollup_bytes:.1f}",
+        f"{row.typed_bytes / row.stock_bytes:.3f}",
+        f"{row.stock_ms:.0f}",
+        f"{row.typed_ms:.0f}",
+        f"{row.by_model_ms:.1f}",
+        f"{row.stock_ms / row.by_model_ms:.0f}",
+        f"{row.panel_ms:.1f}",
+        f"{row.panel_ms / smallest.panel_ms:.2f}",
+    )
+
+
+def show(cells: Sequence[str]) -> None:
+    widths = (12, 10, 13, 7, 9, 8, 25, 7, 9, 8, 7, 9)
+    print("".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)), flush=True)
 
 
 def main() -> None:
-    million_spans, million_calls = [*map(float, sys.argv[1:]), 5.0, 20.0][:2]
+    sizes = [int(float(word) * 1e6) for word in sys.argv[1:] or ("1", "5", "20")]
     with tempfile.TemporaryDirectory() as folder:
         server = ClickHouseServer(Path(folder)).start()
         try:
-            with connect(server.url("stock")) as warehouse:
+            with connect(server.url("growing")) as warehouse:
                 migrate(warehouse)
-                stock_and_typed(warehouse, int(million_spans * 1e6))
-                warehouse.command("DROP DATABASE stock SYNC", use_database=False)
-            times = []
-            for name, calls in (("small", int(1e6)), ("large", int(million_calls * 1e6))):
-                with connect(server.url(name)) as warehouse:
-                    migrate(warehouse)
-                    times.append(panel_ms(warehouse, calls))
-            print(f"roll-up panel: 1,000,000 calls {times[0]:.1f} ms, {calls:,} calls "
-                  f"{times[1]:.1f} ms, ratio {times[1] / times[0]:.2f}")  # fmt: skip
+                show(_HEADS)
+                show(_UNITS)
+                rows: list[Row] = []
+                for spans in sorted(sizes):
+                    rows.append(measure(warehouse, spans, rows[-1].spans if rows else 0))
+                    show(line(rows[-1], rows[0]))
         finally:
             server.stop()
 

@@ -59,7 +59,7 @@ WITH
         'gen_ai.usage.cost.source', 'local')) AS billed
 SELECT
     toDateTime64(toUnixTimestamp(today()) - {days:UInt32} * 86400, 9)
-        + toIntervalMillisecond(intDiv(trace * {days:UInt32} * 86400000, intDiv({spans:UInt64}, 8)) + place * 1500)
+        + toIntervalMillisecond(intDiv((trace - intDiv({first:UInt64}, 8)) * {days:UInt32} * 86400000, intDiv({spans:UInt64}, 8)) + place * 1500)
         + toIntervalNanosecond(intDiv(r, 13) % 1000000000) AS at,
     trace_id,
     lower(hex(reinterpretAsFixedString(r))),
@@ -86,45 +86,18 @@ FROM numbers({offset:UInt64}, {count:UInt64})
 """
 
 
-def fill(warehouse: Warehouse, spans: int, *, days: int = 30) -> None:
-    """Put `spans` spans of the last `days` days into the landing table and all its views."""
+def fill(warehouse: Warehouse, spans: int, *, days: int = 30, first: int = 0) -> None:
+    """Put `spans` spans of the last `days` days into the landing table and all its views.
+
+    `first`: how many are there already, from calls before this one.
+    """
     models = "[" + ", ".join(str(model) for model in _MODELS) + "]"
     for offset in range(0, spans, _BATCH):
         warehouse.command(
             _INSERT.replace("{models}", models) + " SETTINGS max_partitions_per_insert_block = 0",
             days=days,
             spans=spans,
-            offset=offset,
+            first=first,
+            offset=first + offset,
             count=min(_BATCH, spans - offset),
-        )
-
-
-_INSERT_CALLS = """
-INSERT INTO llm_calls (ts, duration_us, trace_id, span_id, operation, service, provider,
-    request_model, agent, session_id, user_id, attempt, billing, input_tokens, output_tokens,
-    cost_usd, cost_provenance, status)
-WITH {models} AS models, intDiv(number, 5) AS trace, cityHash64('session', intDiv(trace, 4)) AS s,
-    cityHash64('span', number) AS r, models[1 + s % length(models)] AS model
-SELECT
-    toDateTime64(toUnixTimestamp(today()) - 30 * 86400, 6, 'UTC')
-        + toIntervalMillisecond(intDiv(number * 30 * 86400000, {calls:UInt64})),
-    1000 * (20 + r % 4000), MD5(toString(trace)), reinterpretAsFixedString(r), 'chat',
-    concat('team-', toString(s % 5)), model.1, model.2, concat('agent-', toString(s % 20)),
-    toString(s), concat('user-', toString(s % 20000)), 1, 'call', 200 + r % 6000,
-    20 + intDiv(r, 7919) % 900, toDecimal64(r % 50000000, 0) * toDecimal64('0.000000001', 9),
-    'computed', if(r % 40 = 0, 'Error', 'Unset')
-FROM numbers({offset:UInt64}, {count:UInt64})
-SETTINGS max_partitions_per_insert_block = 0
-"""
-
-
-def fill_calls(warehouse: Warehouse, calls: int) -> None:
-    """Put `calls` calls of the last 30 days into the typed table, past the landing table."""
-    models = "[" + ", ".join(str(model) for model in _MODELS) + "]"
-    for offset in range(0, calls, 4 * _BATCH):
-        warehouse.command(
-            _INSERT_CALLS.replace("{models}", models),
-            calls=calls,
-            offset=offset,
-            count=min(4 * _BATCH, calls - offset),
         )
