@@ -1,12 +1,14 @@
 """One mock provider for the folder; a gate of its own for each test."""
 
-import gc
 from collections.abc import Iterator
 
 import pytest
 
 from spanledger.testing.providers import MockProvider
+from tests._heap import small_heap
 from tests.gate._gate import Gate, gated
+
+__all__ = ["small_heap"]
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +30,3 @@ def gate(provider: MockProvider) -> Iterator[Gate]:
     """The gate over the provider, under budgets that are wide enough for every test."""
     with gated(provider) as gate:
         yield gate
-
-
-@pytest.fixture(scope="session", autouse=True)
-def small_heap() -> None:
-    """What the imports left is not looked at by each of the many collections here."""
-    gc.collect()
-    gc.freeze()

@@ -1,5 +1,7 @@
 """What a request may use at the most."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -124,3 +126,12 @@ def test_a_request_for_a_dearer_service_class_reserves_its_price() -> None:
     assert standard.cost_nano_usd is not None
     assert priority.cost_nano_usd is not None
     assert priority.cost_nano_usd > standard.cost_nano_usd
+
+
+def test_prices_that_were_replaced_are_forgotten() -> None:
+    """An estimate remembers nothing of the price book that it asked: a book takes megabytes."""
+    before = weakref.ref(pricing.configure())
+    _estimate()
+    pricing.configure()
+    gc.collect()
+    assert before() is None

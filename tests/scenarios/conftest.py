@@ -1,6 +1,5 @@
 """A provider, prices and stores for the scenarios; nothing is left over between two tests."""
 
-import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +10,13 @@ from spanledger.config import GuardSettings
 from spanledger.guard import Store, open_store
 from spanledger.guard.stores.redis import RedisStore
 from spanledger.testing.providers import MockProvider
+from tests._heap import small_heap
 from tests._redis import RedisMissing, RedisServer, redis_server
 from tests.gate import _gate
 from tests.scenarios._agents import Agents
 from tests.scenarios._shared import DEMO_PRICES
+
+__all__ = ["small_heap"]
 
 #: Writes a file of prices, and makes it that of this process.
 SetPrices = Callable[[str], Path]
@@ -94,10 +96,3 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         # A busy machine may take longer than the 50 ms that an agent waits for an answer.
         return RedisStore(url, directory=tmp_path / "ledger", timeout_s=5.0)
     return open_store(GuardSettings(store=name), tmp_path / "ledger")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def small_heap() -> None:
-    """What the imports left is not looked at by each of the many collections here."""
-    gc.collect()
-    gc.freeze()

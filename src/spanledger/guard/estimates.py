@@ -1,7 +1,6 @@
 """What a request may use at the most, before it is sent."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from spanledger import pricing
 from spanledger.guard.decision import Estimate
@@ -67,7 +66,6 @@ def estimate(
     return Estimate(input_tokens, output_tokens, cost, f"input:{counted} output:{method}", soft)
 
 
-@lru_cache(maxsize=1024)
 def _output(
     prices: pricing.PriceBook,
     provider: str,
