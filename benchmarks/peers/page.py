@@ -152,7 +152,7 @@ _PARTS = {
     "begin": "Read the request, open the span",
     "ask": "Estimate, and ask the limits",
     "answer": "Read the answer, price it, settle it, write and end the span",
-    "rest": "The rest: two wrapped methods, and what the client loses of its caches",
+    "rest": "The rest: two wrapped methods, and colder caches where candidates take turns",
     "span": "Floor: a bare span with the same attributes",
     "dictionary": "Floor: a dictionary with the same attributes",
 }
