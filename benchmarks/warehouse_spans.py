@@ -10,7 +10,7 @@ forty fails.
 from spanledger.warehouse import Warehouse
 
 SPANS_PER_TRACE = 8
-_BATCH = 500_000
+_BATCH = 200_000
 
 #: Provider, model, its dated name, and nano-USD a token: input, from the cache, output.
 _MODELS = (
