@@ -172,13 +172,18 @@ def test_a_forked_child_obeys_rules_that_come_after_the_fork(
     for _ in range(calls_before):
         assert _allowed()
 
+    called, calls = multiprocessing.Pipe()
+
     def child() -> bool:
         first = _allowed()
+        calls.send(first)
         until(lambda: not _allowed())
         return first
 
     other, children = SqliteStore(path), [_fork(child) for _ in range(3)]
-    time.sleep(0.05)
+    for _ in children:
+        assert called.poll(PATIENCE_S), "a child's first call hangs"
+        assert called.recv() is True
     other.put_rule("b", NOTHING)
     assert [_answer(each) for each in children] == [True] * 3
     until(lambda: not _allowed())
