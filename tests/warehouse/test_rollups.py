@@ -209,6 +209,38 @@ def test_an_hour_outlives_its_calls_and_a_very_late_span_does_not_replace_it(
     assert [totals(warehouse, view) for view in VIEWS] == [expected(10, 10_000)] * 4
 
 
+def test_a_day_that_was_built_while_one_of_its_hours_was_is_built_again(
+    warehouse: Warehouse,
+) -> None:
+    """An hour is dated from the start of its build: before a day that did not yet see it."""
+    insert_spans(warehouse, spans_of(DAY, range(1, 11)))
+    build(warehouse)
+    insert_spans(warehouse, spans_of(DAY + timedelta(hours=5), range(11, 16)))
+    hours = _statement_of(warehouse, "calls_hourly")
+    assert hours.count("now('UTC') AS built_at") == 1
+    started_before = hours.replace("now('UTC') AS built_at", "now('UTC') - 3 AS built_at")
+    warehouse.command(f"INSERT INTO calls_hourly {started_before}")
+    build(warehouse, ["calls_daily"])
+    assert totals(warehouse, "cost_daily") == expected(15, 15_000)
+
+
+def test_the_present_day_is_built_as_far_as_its_hours_are(warehouse: Warehouse) -> None:
+    """And what is not yet built is read call by call, whichever of the two lags behind."""
+    now = datetime.now(UTC)
+    for number in range(1, 7):
+        at = now.replace(minute=30) - timedelta(hours=7 - number)
+        insert_spans(warehouse, spans_of(at, range(number, number + 1)))
+        for table in ("calls_hourly", "calls_daily")[: number % 3]:
+            build(warehouse, [table])
+            assert totals(warehouse, "cost_daily") == expected(number, number * 1_000)
+    insert_spans(warehouse, spans_of(now, range(100, 101)))
+    assert totals(warehouse, "cost_daily") == expected(7, 7_000)
+    build(warehouse)
+    assert totals(warehouse, "cost_daily") == expected(7, 7_000)
+    (row,) = warehouse.query("SELECT max(until) AS until FROM calls_daily")
+    assert row["until"] == now.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+
+
 def test_the_refreshable_views_run_by_themselves(warehouse: Warehouse) -> None:
     insert_spans(warehouse, spans_of(DAY, range(1, 11)))
     for table in ROLLUPS:
