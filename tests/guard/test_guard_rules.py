@@ -330,7 +330,7 @@ def test_a_million_sessions_take_bounded_room() -> None:
         assert sessions.begin(str(number), f"s{number}", ceilings, calls=1, depth=0) is None
     for number in range(1000):
         sessions.end(str(number), calls=1, tokens=1)
-    assert not sessions
+    assert not sessions.open
     assert len(sessions._sessions) == 10
     assert sessions.begin("again", "s999", ceilings, calls=1, depth=0) is not None
     assert sessions.begin("back", "s0", ceilings, calls=1, depth=0) is None

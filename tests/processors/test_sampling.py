@@ -3,8 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    DEFAULT_ON,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
 from spanledger import semconv, track
 from spanledger.processors import RecordCallsSampler
@@ -65,3 +74,22 @@ def test_a_providers_sampler_is_wrapped_once() -> None:
     record_calls(provider)
     record_calls(provider)
     assert provider.sampler.get_description() == "RecordCalls{TraceIdRatioBased{0.25}}"
+
+
+def _answer(result: SamplingResult) -> tuple[object, ...]:
+    return result.decision, dict(result.attributes), result.trace_state
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize("trace_id", [0, 7], ids=["no-parent", "parent"])
+@pytest.mark.parametrize("attributes", [None, {"http.method": "GET"}])
+def test_the_short_way_answers_as_the_sampler_of_the_sdk_does(
+    trace_id: int, remote: bool, sampled: bool, attributes: dict[str, str] | None
+) -> None:
+    flags, state = TraceFlags(int(sampled)), TraceState([("vendor", "x")])
+    parent = NonRecordingSpan(SpanContext(trace_id, 8, remote, flags, state))
+    for context in (Context(), trace.set_span_in_context(parent, Context())):
+        asked = (context, 1, "span", None, attributes, None, None)
+        ours = RecordCallsSampler(DEFAULT_ON).should_sample(*asked)
+        assert _answer(ours) == _answer(DEFAULT_ON.should_sample(*asked))

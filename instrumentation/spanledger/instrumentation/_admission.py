@@ -6,6 +6,8 @@ import time
 from functools import partial
 from typing import Any
 
+from opentelemetry.context import Context
+
 from spanledger import semconv
 from spanledger.guard import (
     NOTHING_SPENT,
@@ -28,6 +30,7 @@ from spanledger.instrumentation._facts import Reply, Request, StreamReader
 from spanledger.instrumentation._failures import Charge
 from spanledger.instrumentation._safely import refuse_where_limits_hold
 from spanledger.instrumentation._stream_limit import StreamLimit
+from spanledger.lean import make
 from spanledger.pricing import Cost
 from spanledger.track import Scope, Try, current_try, tokens
 from spanledger.usage import Usage
@@ -62,12 +65,12 @@ class Admission:
     _sent = True
     _span: CallSpan
 
-    def _begin(self, request: Request, scope: Scope, now_ns: int) -> None:
+    def _begin(self, request: Request, scope: Scope, context: Context, now_ns: int) -> None:
         self.request = request
         self._scope = scope
         self._call_id = f"{random.getrandbits(128):032x}"
         self._started_ns = now_ns
-        self._tally = tokens.current_tally()
+        self._tally = tokens.current_tally(context)
         if (this := current_try()) is not None:
             self.of_try, self._attempt, self._first_attempt = this, this.number, this.number
 
@@ -110,7 +113,7 @@ class Admission:
             first = _estimate(request, content)
             if encoding_name(request.model) is not None:
                 refine = partial(_closer, request, content)
-        return Call(
+        asked = (
             self._call_id,
             request.provider,
             request.model,
@@ -122,8 +125,11 @@ class Admission:
             scope.user,
             scope.tool,
             attributes,
-            refine=refine,
+            None,
+            refine,
+            (),
         )
+        return make(Call, asked)
 
     def _decided(self, decision: Decision) -> None:
         self._decision = decision
@@ -143,10 +149,12 @@ class Admission:
         first_token_s: float | None = None,
     ) -> tuple[Usage, Cost]:
         """Tell the ledger what was used. Nothing is left to settle afterwards."""
-        streamed = None if reader is None else reader.text
-        usage = _reckoning.charged_usage(
-            charge, self.request, reply, streamed=streamed, answered=self.answered
-        )
+        usage = reply.usage
+        if charge != "estimate" or usage.source != "provider":
+            streamed = None if reader is None else reader.text
+            usage = _reckoning.charged_usage(
+                charge, self.request, reply, streamed=streamed, answered=self.answered
+            )
         cost = _reckoning.price(self.request, reply.model, usage, self._started_ns / 1e9)
         reservation, self._reservation = self._reservation, None
         if reservation is not None:
@@ -157,20 +165,17 @@ class Admission:
                 spent = _reckoning.spending(usage, cost)
                 self._guard.settle(reservation, spent, outcome=outcome, first_token_s=first_token_s)
                 self._span.count(cost_nano_usd=spent.cost_nano_usd, tokens=spent.tokens or 0)
-                self._track(usage, now_ns)
+                # What the agent itself is told of its tokens.
+                tokens.saw_call(
+                    self._scope.session,
+                    self._scope.tool,
+                    self.request.operation,
+                    usage.input_tokens,
+                    usage.output_tokens,
+                    duration_s=(now_ns - self._started_ns) / 1e9,
+                    tally=self._tally,
+                )
         return usage, cost
-
-    def _track(self, usage: Usage, now_ns: int) -> None:
-        """What the agent itself is told of its tokens."""
-        tokens.saw_call(
-            self._scope.session,
-            self._scope.tool,
-            self.request.operation,
-            usage.input_tokens,
-            usage.output_tokens,
-            duration_s=(now_ns - self._started_ns) / 1e9,
-            tally=self._tally,
-        )
 
     def _settle_in_full(self) -> Cost:
         """Charge all that is held: something of ours failed on the way to better knowledge."""

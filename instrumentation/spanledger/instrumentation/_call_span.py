@@ -1,11 +1,12 @@
 """The span under which a gated call is billed: whose it is, and what is written on it."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 
 from spanledger import semconv
 from spanledger.guard import Refusal
@@ -13,7 +14,7 @@ from spanledger.instrumentation import _spans
 from spanledger.instrumentation._facts import ReportedFailure, Request
 from spanledger.instrumentation._failures import status_of
 from spanledger.processors import errors, providers
-from spanledger.processors.attribution import gated
+from spanledger.processors.span_end import end_call
 from spanledger.processors.writing import write
 from spanledger.track import Scope
 
@@ -27,25 +28,26 @@ class CallSpan:
     __slots__ = ("node", "owned", "scope", "span")
 
     def __init__(
-        self, request: Request, scope: Scope, context: Context, on_end: Callable[[Any], None]
+        self,
+        request: Request,
+        scope: Scope,
+        span: Span,
+        context: Context,
+        started_ns: int,
+        on_end: Callable[[Any], None],
     ) -> None:
+        """`span` is the current one of `context`."""
         providers.ensure()
         self.scope = scope
-        span = trace.get_current_span(context)
         node = _spans.claimable(span)
         self.owned = node is None
         if node is None:
-            span, node = _spans.start_span(request, scope, span, context)
+            span, node = _spans.start_span(request, scope, span, context, started_ns)
         if node is not None:
             # It also says that the span is taken, to a call from inside this one.
             node.on_end = on_end
         self.span = span
         self.node = node
-
-    def inside(self, context: Context) -> Context:
-        """The context to send in: our span, if it is ours, and a mark for spans below it."""
-        context = gated(context)
-        return trace.set_span_in_context(self.span, context) if self.owned else context
 
     def count(self, *, cost_nano_usd: int | None, tokens: int) -> None:
         """Add what was charged to the totals of this span and of all around it."""
@@ -56,7 +58,9 @@ class CallSpan:
         """Its owner ends the span before the call is over: the call gets one of its own."""
         self.span.set_attribute(semconv.BILLING, "container")
         context = trace.set_span_in_context(self.span)
-        self.span, self.node = _spans.start_span(request, self.scope, self.span, context)
+        self.span, self.node = _spans.start_span(
+            request, self.scope, self.span, context, time.time_ns()
+        )
         self.owned = True
 
     def still_open(self) -> bool:
@@ -91,7 +95,7 @@ class CallSpan:
             return
         if self.node is not None:
             self.node.complete = True
-        self.span.end()
+        end_call(self.span, self.node)
 
 
 def failure_attributes(error: BaseException | None, refusal: Refusal | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _NO_COMMANDS: Final = frozenset({"embeddings", "rerank"})
 
 def note(span: CallSpan, request: Request) -> None:
     """Tell whoever wants to know which command a call serves."""
-    if not wanting() or request.operation in _NO_COMMANDS:
+    if request.operation in _NO_COMMANDS or not wanting():
         return
     try:
         if said := last_said(request.body):

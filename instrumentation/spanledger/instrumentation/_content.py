@@ -7,6 +7,7 @@ counts with the model's own encoding and is only taken when the first does not f
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from spanledger.lean import make
 from spanledger.usage.media import Media, MediaKind
 
 #: Tokens that providers add around each message and tool (role markers, separators).
@@ -70,7 +71,7 @@ def measure(body: Mapping[str, Any]) -> Content:
         found += _hosted(tools)
     if not _REFERENCES.isdisjoint(body) and any(body.get(key) for key in _REFERENCES):
         found.append(Media("unseen"))
-    return Content(size, tuple(found))
+    return make(Content, (size, tuple(found)))
 
 
 def text_of(body: Mapping[str, Any]) -> str:

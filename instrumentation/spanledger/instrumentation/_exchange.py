@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 
 from spanledger import semconv
 from spanledger.guard import Refusal, SpanledgerRefusal
@@ -35,8 +36,8 @@ from spanledger.instrumentation._metrics import record_call, record_unpriced
 from spanledger.instrumentation._outcomes import of_attempt, of_call
 from spanledger.instrumentation._stream_limit import StreamLimit
 from spanledger.pricing import Cost
-from spanledger.processors.attribution import GatedCall, note_gated_call
-from spanledger.track import current_scope
+from spanledger.processors.attribution import GatedCall, gated, note_gated_call
+from spanledger.track import scope_below
 from spanledger.usage import MISSING, Usage
 
 _log = logging.getLogger("spanledger.gate")
@@ -84,17 +85,18 @@ class Exchange(Admission):
 
     def __init__(self, request: Request, dialect: Answers) -> None:
         self._context = context = otel_context.get_current()
-        self._begin(request, current_scope(context), time.time_ns())
+        around, now_ns = trace.get_current_span(context), time.time_ns()
+        self._begin(request, scope_below(around, context), context, now_ns)
         self.dialect = dialect
         self._once = threading.Lock()
-        self._noted = GatedCall(self._started_ns, request.model)
+        self._noted = GatedCall(now_ns, request.model)
         note_gated_call(self._noted)
-        self._span = CallSpan(request, self._scope, context, self._span_ends)
+        self._span = CallSpan(request, self._scope, around, context, now_ns, self._span_ends)
         _commands.note(self._span, request)
 
     def context(self) -> otel_context.Context:
         """The context to send the request in."""
-        return self._span.inside(self._context)
+        return gated(self._context, self._span.span if self._span.owned else None)
 
     # --- attempts -------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spanledger.instrumentation._facts import Asked, Dialect, Reply, StreamReader, get, text, whole
+from spanledger.lean import make
 from spanledger.usage import MISSING, view
 from spanledger.usage import openai as usage_of
 
@@ -15,7 +16,7 @@ class ChatCompletions(Dialect):
 
     def read_request(self, body: Mapping[str, Any]) -> Asked:
         limit = whole(body.get("max_completion_tokens")) or whole(body.get("max_tokens"))
-        choices = whole(body.get("n")) or 1
+        choices = (whole(body["n"]) or 1) if "n" in body else 1
         speaks = "audio" in (body.get("modalities") or ())
         return Asked(text(body.get("model")) or "", limit, choices, "audio" if speaks else "text")
 
@@ -23,13 +24,16 @@ class ChatCompletions(Dialect):
         seen = view(reply)
         choices: Any = seen.get("choices") or ()
         usage = usage_of.from_chat(seen.get("usage"), service_tier=text(seen.get("service_tier")))
-        return Reply(
+        reply = (
             usage,
             text(seen.get("model")),
             text(seen.get("id")),
             tuple([r for c in choices if (r := text(get(c, "finish_reason")))]),
             "".join(_message_texts(choices)) if usage.source == "missing" else "",
+            None,
+            False,
         )
+        return make(Reply, reply)
 
     def stream_reader(self) -> StreamReader:
         return ChatStream()

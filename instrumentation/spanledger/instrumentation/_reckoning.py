@@ -11,6 +11,7 @@ from spanledger.guard import Spending
 from spanledger.instrumentation._content import measure, text_of
 from spanledger.instrumentation._facts import Reply, Request
 from spanledger.instrumentation._failures import Charge
+from spanledger.lean import make
 from spanledger.usage import MISSING, Usage
 from spanledger.usage.media import media_bound
 from spanledger.usage.tokens import count_text
@@ -92,8 +93,9 @@ def price(request: Request, model: str | None, usage: Usage, at_s: float) -> pri
 
 def spending(usage: Usage, cost: pricing.Cost) -> Spending:
     """What the ledger is told."""
-    tokens = None if usage.source == "missing" else usage.total_tokens
-    return Spending(tokens, cost.nano_usd, estimated=usage.source != "provider")
+    source = usage.source
+    tokens = None if source == "missing" else usage.input_tokens + usage.output_tokens
+    return make(Spending, (tokens, cost.nano_usd, 1, source != "provider"))
 
 
 def _on_event_loop() -> bool:

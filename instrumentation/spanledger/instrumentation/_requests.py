@@ -10,6 +10,7 @@ from spanledger.instrumentation._content import UPLOADS
 from spanledger.instrumentation._facts import Dialect, Request
 from spanledger.instrumentation._options import options
 from spanledger.instrumentation._uploads import uploads_of
+from spanledger.lean import make
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ def read_request(
     client: Client, dialect: Dialect, instance: Any, request_options: Any
 ) -> tuple[Request, bool]:
     """The request as it will be sent, and whether it asks for usage only because we do."""
-    body = _body(request_options)
+    body = request_options.json_data
+    if type(body) is not dict or getattr(request_options, "extra_json", None):
+        body = _body(request_options)
     asked = _asks_usage(dialect, request_options, body) if body.get("stream") else None
     if asked is not None:
         body = _replace(request_options, asked)
@@ -39,7 +42,7 @@ def read_request(
     wanted = dialect.read_request(body)
     if files := getattr(request_options, "files", None):
         body = {**body, UPLOADS: uploads_of(dialect, files)}
-    request = Request(
+    request = (
         dialect.operation,
         provider,
         wanted.model,
@@ -50,7 +53,7 @@ def read_request(
         host,
         wanted.output,
     )
-    return request, asked is not None
+    return make(Request, request), asked is not None
 
 
 def _body(request_options: Any) -> Mapping[str, Any]:

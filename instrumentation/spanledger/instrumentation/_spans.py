@@ -36,7 +36,7 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "x-goog
 
 def claimable(span: Span) -> Node | None:
     """The node of an open inference span that no other call has claimed; None if it is not one."""
-    if not span.is_recording():
+    if span is trace.INVALID_SPAN or not span.is_recording():
         return None
     node = node_of(span)
     attributes = getattr(span, "attributes", None)
@@ -68,16 +68,14 @@ def _tracer() -> trace.Tracer:
 
 
 def start_span(
-    request: Request, scope: Scope, parent: Span, context: Context
+    request: Request, scope: Scope, parent: Span, context: Context, started_ns: int
 ) -> tuple[Span, Node | None]:
     """A span of our own for a call below `parent`, which is current in `context`; its node."""
-    span = _tracer().start_span(
-        f"{request.operation} {request.model}",
-        context,
-        SpanKind.CLIENT,
-        _request_attributes(request, scope),
-    )
-    return span, place_call(span, request.operation, parent, context, attempt=False)
+    operation = request.operation
+    name = f"{operation} {request.model}"
+    attributes = _request_attributes(request, scope)
+    span = _tracer().start_span(name, context, SpanKind.CLIENT, attributes, start_time=started_ns)
+    return span, place_call(span, name, operation, started_ns, parent, context, attempt=False)
 
 
 def attempt_span(
@@ -92,14 +90,15 @@ def attempt_span(
     """A finished span for an attempt that failed and was followed by another."""
     context = trace.set_span_in_context(parent)
     asked = _request_attributes(request, scope)
+    name = f"{request.operation} {request.model}"
     span = _tracer().start_span(
-        f"{request.operation} {request.model}",
+        name,
         context,
         kind=SpanKind.CLIENT,
         attributes={**asked, **attributes, semconv.BILLING: "attempt"},
         start_time=start_ns,
     )
-    place_call(span, request.operation, parent, context, attempt=True)
+    place_call(span, name, request.operation, start_ns, parent, context, attempt=True)
     span.set_status(Status(StatusCode.ERROR, error))
     span.end()
 

@@ -1,13 +1,12 @@
 """Every span learns whom it belongs to, and which span of a call is the one that is billed."""
 
-import sys
 from collections import deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context, create_key, get_value, set_value
+from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from spanledger import semconv
@@ -22,6 +21,8 @@ from spanledger.usage.dialects import operation_of
 GATE_SCOPE = "spanledger.instrumentation"
 
 _GATED = create_key("spanledger-gated")
+#: Where the API keeps the current span in a context.
+(_CURRENT_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
 _LABELS = (
     semconv.SPAN_KIND,
@@ -31,9 +32,15 @@ _LABELS = (
 )
 
 
-def gated(context: Context) -> Context:
-    """`context` inside which a gate bills one call: spans of that call below it are shadows."""
-    return set_value(_GATED, True, context)
+def gated(context: Context, span: trace.Span | None = None) -> Context:
+    """`context` inside which a gate bills one call: spans of that call below it are shadows.
+
+    `span` is current in it, if given.
+    """
+    # Made at once: with the API's functions it would be copied four times.
+    if span is None:
+        return Context({**context, _GATED: True})
+    return Context({**context, _GATED: True, _CURRENT_SPAN: span})
 
 
 @dataclass(slots=True)
@@ -110,11 +117,9 @@ def is_inference(attributes: Any) -> bool:
 
 
 def _node(span: Any, parent: Node | None, label: str, *, inference: bool) -> Node:
-    """The node of a span that starts, with what the context of a later error needs of it."""
+    """The node of a span that starts."""
     kind: Kind = "inference" if inference else "other"
     node = Node(parent, kind, span.name, label, span.start_time or 0)
-    if (handled := sys.exception()) is not None:
-        node.handled = id(handled)
     if label == "session":
         node.baseline = read_usage()
     return node
@@ -202,7 +207,14 @@ class AttributionProcessor(SpanProcessor):
 
 
 def place_call(
-    span: trace.Span, operation: str, parent_span: trace.Span, context: Context, *, attempt: bool
+    span: trace.Span,
+    name: str,
+    operation: str,
+    started_ns: int,
+    parent_span: trace.Span,
+    context: Context,
+    *,
+    attempt: bool,
 ) -> Node | None:
     """Do for a span of the gate what `AttributionProcessor` does for all others; its node.
 
@@ -212,8 +224,8 @@ def place_call(
     # The API's own spans, and perhaps a vendor's, have no place for a node.
     if not span.is_recording() or not hasattr(span, "__dict__"):
         return None
-    parent = node_of(parent_span)
-    node = _node(span, parent, operation, inference=True)
+    parent = None if parent_span is trace.INVALID_SPAN else node_of(parent_span)
+    node = Node(parent, "inference", name, operation, started_ns)
     attach(span, node)
     wraps = parent is not None and parent.kind == "inference" and not attempt
     if wraps and not get_value(_GATED, context):

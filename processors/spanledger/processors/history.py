@@ -24,6 +24,7 @@ from spanledger.history.ring import (
     use_language,
     use_ring,
 )
+from spanledger.lean import make
 from spanledger.processors.nodes import Node, node_of
 from spanledger.processors.roles import role_of
 from spanledger.track import use_keeper
@@ -45,14 +46,11 @@ _ring: Ring | None = None
 class _Contents:
     """What is known of one open span."""
 
-    __slots__ = ("arguments", "command", "result", "said")
-
-    def __init__(self) -> None:
-        self.command: str | None = None
-        #: What the user said in the newest model call below it.
-        self.said: str | None = None
-        self.arguments: Any = None
-        self.result: Any = None
+    command: str | None = None
+    #: What the user said in the newest model call below it.
+    said: str | None = None
+    arguments: Any = None
+    result: Any = None
 
 
 def use(ring: Ring | None) -> None:
@@ -102,7 +100,11 @@ def _command(node: Node, text: str) -> None:
         return
     around: Node | None = node
     while around is not None:
-        _of(around).said = text
+        # As `_of` does, on the way of every call.
+        contents = around.contents
+        if contents is None:
+            contents = around.contents = _Contents()
+        contents.said = text
         around = None if around.label in _DOORS else around.parent
 
 
@@ -138,32 +140,34 @@ def span_ends(span: SdkSpan, node: Node, *, failed: bool) -> None:
     """Note the action that `span` stands for, if it stands for one."""
     if _ring is None:
         return
-    kind = kind_of(node.label, inference=node.kind == "inference")
+    inference = node.kind == "inference"
+    kind = "call" if inference else kind_of(node.label)
     if kind is None:
         return
     # The SDK's own mapping takes a lock for each question.
     attributes: Any = getattr(span._attributes, "_dict", None) or {}
     if attributes.get(semconv.BILLING) in _DOUBLES:
         return
-    context, parent, contents = span.context, span.parent, node.contents
-    _ring.append(
-        Noted(
-            kind,
-            context.trace_id,
-            context.span_id,
-            0 if parent is None else parent.span_id,
-            _name(kind, span, attributes),
-            node.started_ns or span.start_time or 0,
-            time.time_ns(),
-            failed,
-            span.status.description if failed else None,
-            # The gate's own spans hold little else, and nobody changes them any more.
-            attributes if node.complete else _wanted(attributes),
-            _served(node),
-            None if contents is None else contents.arguments,
-            None if contents is None else contents.result,
-        )
+    trace_id, span_id, *_ = span.context
+    parent, contents = span.parent, node.contents
+    model = attributes.get(semconv.REQUEST_MODEL) if inference else None
+    action = (
+        kind,
+        trace_id,
+        span_id,
+        0 if parent is None else parent.span_id,
+        model if type(model) is str else _name(kind, span, attributes),
+        node.started_ns or span.start_time or 0,
+        time.time_ns(),
+        failed,
+        span.status.description if failed else None,
+        # The gate's own spans hold little else, and nobody changes them any more.
+        attributes if node.complete else _wanted(attributes),
+        _served(node),
+        None if contents is None else contents.arguments,
+        None if contents is None else contents.result,
     )
+    _ring.append(make(Noted, action))
 
 
 def _wanted(attributes: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ table that could leak. Nodes refer to nodes only, never to spans, so an ended ch
 nothing of its ancestors' attributes alive.
 """
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -71,7 +72,7 @@ class Node:
         #: What the process used when this span began; read for sessions only.
         self.baseline: Any = None
         #: `id()` of the exception that was being dealt with when the span began: not its own.
-        self.handled = 0
+        self.handled = 0 if (handled := sys.exception()) is None else id(handled)
         #: The context of the span's failure is on it already.
         self.failure = False
         self.cost_nano_usd = 0

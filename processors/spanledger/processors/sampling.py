@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision, Sampler, SamplingResult
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    SpanKind,
+    TraceFlags,
+    TraceState,
+    get_current_span,
+)
 from opentelemetry.util.types import Attributes
 
 from spanledger import semconv
@@ -23,6 +30,7 @@ class RecordCallsSampler(Sampler):
 
     def __init__(self, root: Sampler) -> None:
         self.root = root
+        self._is_usual = root is DEFAULT_ON
 
     def should_sample(
         self,
@@ -34,6 +42,14 @@ class RecordCallsSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
+        if self._is_usual:
+            # The same answer as below without a dozen function calls (3 µs).
+            parent = get_current_span(parent_context)
+            if parent is INVALID_SPAN:
+                return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+            _, _, is_remote, flags, state, is_valid = parent.get_span_context()
+            if is_valid and not is_remote and flags & TraceFlags.SAMPLED:
+                return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, state)
         result: SamplingResult = self.root.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )

@@ -46,7 +46,7 @@ def replace(old: Guard, new: Guard) -> bool:
 
 def ready() -> Guard:
     """The guard of this process, which knows all rules. Before the first call they are read."""
-    guard = current()
+    guard = _guard if _guard is not None else _first()
     follower = guard.follower
     if follower is None or follower.ready:
         return guard
@@ -56,7 +56,7 @@ def ready() -> Guard:
 
 async def ready_async() -> Guard:
     """`ready` without blocking the event loop."""
-    guard = current()
+    guard = _guard if _guard is not None else _first()
     follower = guard.follower
     if follower is None or follower.ready:
         return guard

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from spanledger.config import ConfigError, GuardSettings
@@ -26,6 +26,7 @@ from spanledger.guard.policy import Policy
 from spanledger.guard.rules import TOOL_CALL, UNATTRIBUTED, Budget, run_of, target_of
 from spanledger.guard.stores import Grant, MemoryStore, Store, StoreUnavailable
 from spanledger.guard.windows import bounds
+from spanledger.lean import make
 
 if TYPE_CHECKING:
     from spanledger.guard.explain import Explanation
@@ -80,6 +81,14 @@ class Guard:
         self._clock = clock
         self._amounts = Amounts(self.settings)
         self._plan = Plan(self.policy, self._amounts.asked, self.store.forget)
+        #: How long a reservation lives and waits. A first try, after which the call is looked at
+        #: more closely, does not wait.
+        self._first_try = {"lease_s": self.settings.lease_s, "max_wait_s": 0.0}
+        patient = self.settings.on_contention == "wait"
+        self._last_try = {
+            "lease_s": self.settings.lease_s,
+            "max_wait_s": self.settings.max_wait_s if patient else 0.0,
+        }
         self._live.rules = self._plan.rules
 
     # --- admission ------------------------------------------------------------------------
@@ -94,17 +103,19 @@ class Guard:
         if isinstance(checked, Refusal):
             return self._refused(call, checked, now)
         demands = self._plan.demands(call, now)
+        rid = call.reservation_id
         if not demands:
-            return self._admitted(call, 0, now, 0.0, checked)
+            return self._admitted(call, rid, 0, now, 0.0, checked)
         try:
-            grant = self.store.reserve(call.reservation_id, demands, **self._waits(call))
+            waits = self._last_try if call.refine is None else self._first_try
+            grant = self.store.reserve(rid, demands, **waits)
             if grant.shortage is None:
-                return self._admitted(call, len(demands), now, grant.waited_s, checked)
+                return self._admitted(call, rid, len(demands), now, grant.waited_s, checked)
             if call.refine is not None and worth_a_closer_look(grant.shortage):
                 # And the wait that the first try left out.
                 call = call._replace(estimate=call.refine(), refine=None)
                 demands = self._plan.demands(call, now)
-                grant = self.store.reserve(call.reservation_id, demands, **self._waits(call))
+                grant = self.store.reserve(rid, demands, **self._last_try)
             if (unmet := tripping(grant.shortage)) is not None:
                 self.store.trip(unmet, int(now))
         except StoreUnavailable as error:
@@ -122,17 +133,18 @@ class Guard:
         if isinstance(checked, Refusal):
             return self._refused(call, checked, now)
         demands = self._plan.demands(call, now)
+        rid = call.reservation_id
         if not demands:
-            return self._admitted(call, 0, now, 0.0, checked)
-        waits = self._waits(call)
+            return self._admitted(call, rid, 0, now, 0.0, checked)
+        waits = self._last_try if call.refine is None else self._first_try
         try:
-            grant = await self.store.reserve_async(call.reservation_id, demands, **waits)
+            grant = await self.store.reserve_async(rid, demands, **waits)
             if grant.shortage is None:
-                return self._admitted(call, len(demands), now, grant.waited_s, checked)
+                return self._admitted(call, rid, len(demands), now, grant.waited_s, checked)
             if call.refine is not None and worth_a_closer_look(grant.shortage):
                 call = call._replace(estimate=await asyncio.to_thread(call.refine), refine=None)
-                demands, waits = self._plan.demands(call, now), self._waits(call)
-                grant = await self.store.reserve_async(call.reservation_id, demands, **waits)
+                demands, waits = self._plan.demands(call, now), self._last_try
+                grant = await self.store.reserve_async(rid, demands, **waits)
             if (unmet := tripping(grant.shortage)) is not None:
                 await self._trip_async(unmet, int(now))
         except StoreUnavailable as error:
@@ -220,7 +232,7 @@ class Guard:
         """
         if reservation.permits:
             self._report(reservation.permits, outcome, first_token_s)
-        if self._sessions:
+        if self._sessions.open:
             tokens = spending.tokens or 0
             self._sessions.end(reservation.id, calls=spending.calls, tokens=tokens)
         settled = reservation.entries > 0 and self.store.settle(
@@ -364,8 +376,8 @@ class Guard:
 
     def _check(self, call: Call) -> Refusal | tuple[Permit, ...]:
         """A refusal, or what breakers gave. Cheapest first; permits last, as they want a report."""
-        if self.is_closed and (refusal := self._closed()) is not None:
-            return refusal
+        if self.policy_error is not None or self._ledger_error is not None:
+            return self._closed() or ()
         if call.estimate.cost_nano_usd is None and self.settings.on_unpriced == "refuse":
             rule = self._plan.cost_rule(call)
             if rule is not None:
@@ -423,12 +435,6 @@ class Guard:
 
     # --- inside: amounts --------------------------------------------------------------------
 
-    def _waits(self, call: Call) -> Mapping[str, float]:
-        # A first try, after which the call is looked at more closely, does not wait.
-        patient = self.settings.on_contention == "wait" and call.refine is None
-        wait = self.settings.max_wait_s if patient else 0.0
-        return {"lease_s": self.settings.lease_s, "max_wait_s": wait}
-
     def _read(self, key: Key) -> tuple[int, int]:
         counter = self.store.read(key)
         return counter.spent, counter.reserved
@@ -444,19 +450,26 @@ class Guard:
         permits: tuple[Permit, ...],
     ) -> Decision:
         if grant.shortage is None:
-            return self._admitted(call, len(demands), now, grant.waited_s, permits)
+            rid = call.reservation_id
+            return self._admitted(call, rid, len(demands), now, grant.waited_s, permits)
         self._take_back(call, permits)
         rule = self._plan.rule(grant.shortage.demand.key.rule, call)
         refusal = _refusals.short(call, grant.shortage, rule, now)
         return self._refused(call, refusal, now, grant.waited_s)
 
     def _admitted(
-        self, call: Call, entries: int, now: float, waited_s: float, permits: tuple[Permit, ...]
+        self,
+        call: Call,
+        rid: str,
+        entries: int,
+        now: float,
+        waited_s: float,
+        permits: tuple[Permit, ...],
     ) -> Decision:
-        reservation = Reservation(call.reservation_id, call, entries, now, permits)
+        held = (rid, call, entries, now, permits)
         if waited_s:
             self._tell("waited", "allowed", now, call=call, waited_s=waited_s)
-        return Decision(call, reservation, waited_s=waited_s)
+        return make(Decision, (call, make(Reservation, held), None, waited_s, None))
 
     def _refused(self, call: Call, refusal: Refusal, now: float, waited_s: float = 0.0) -> Decision:
         self._tell("refused", refusal.reason, now, call=call, refusal=refusal, waited_s=waited_s)

@@ -7,8 +7,17 @@ from typing import NamedTuple
 from spanledger.guard.decision import Call, Metric
 from spanledger.guard.ledger import Demand, Key, Shortage
 from spanledger.guard.policy import Policy
-from spanledger.guard.rules import TOOL_CALL, Budget, RateLimit, concerns, on_tools, values_by
+from spanledger.guard.rules import (
+    TOOL_CALL,
+    Budget,
+    RateLimit,
+    always,
+    concerns,
+    on_tools,
+    values_by,
+)
 from spanledger.guard.windows import bounds
+from spanledger.lean import make
 
 #: A day is kept in any case: a clock that is set back finds what was spent.
 _KEEP_S = 86_400
@@ -17,10 +26,6 @@ _SWEEP_BUCKETS_S = 60
 
 Amounts = Callable[[Call], Mapping[Metric, int]]
 
-#: A named tuple made without its own `__new__`, a function in Python: a call makes eight (2 µs).
-_make = tuple.__new__
-
-
 _NO_WINDOW = 0, 0.0
 
 
@@ -28,6 +33,8 @@ class _Counted(NamedTuple):
     """A budget with what never changes about it."""
 
     budget: Budget
+    #: The one counter that every call counts on, or what says which ones: the other is None.
+    always: tuple[str, ...] | None
     values: Callable[[Call], tuple[str, ...]]
     limit: int | None
     marks: tuple[int, ...]
@@ -46,7 +53,9 @@ class Plan:
         self._amounts = amounts
         self._forget = forget
         self._budgets = tuple(
-            _Counted(b, values_by(b), None if b.enforce == "soft" else b.limit, b.marks())
+            _Counted(
+                b, always(b), values_by(b), None if b.enforce == "soft" else b.limit, b.marks()
+            )
             for b in policy.budgets
         )
         self._plain_budgets = tuple(c for c in self._budgets if not on_tools(c.budget))
@@ -74,17 +83,17 @@ class Plan:
         demands, amounts, windows = list[Demand](), self._amounts(call), self._windows
         # A model call outside of tools, which nearly every call is, needs no look at each rule.
         plain = call.tool is None and call.operation != TOOL_CALL
-        for budget, values, limit, marks in self._plain_budgets if plain else self._budgets:
+        for budget, same, values, limit, marks in self._plain_budgets if plain else self._budgets:
             if not plain and not concerns(budget, call):
                 continue
             name, metric = budget.name, budget.metric
             start, end = windows.get(name, _NO_WINDOW)
             if not start <= now < end:
                 start = self.window_start(budget, now)
-            for value in values(call):
-                key = _make(Key, (name, value, start, metric))
+            for value in same or values(call):
+                key = make(Key, (name, value, start, metric))
                 asked = (key, metric, limit, amounts[metric], marks, None, 0, budget.trip)
-                demands.append(_make(Demand, asked))
+                demands.append(make(Demand, asked))
         for rate in self._rates:
             if concerns(rate, call):
                 self._add_rate(demands, rate, call, now, amounts[rate.metric])

@@ -63,7 +63,8 @@ class Sessions:
     def _reset(self) -> None:
         # Guards the sessions and the open calls. Nothing foreign runs under it.
         self._section = Section()
-        self._open: OrderedDict[str, _Open] = OrderedDict()
+        #: Calls under way.
+        self.open: OrderedDict[str, _Open] = OrderedDict()
 
     def begin(
         self, call_id: str, session: str, ceilings: Sequence[Ceilings], *, calls: int, depth: int
@@ -73,7 +74,7 @@ class Sessions:
         The first question begins a session. A call that is already open counts no second time.
         """
         with self._section:
-            if call_id in self._open:
+            if call_id in self.open:
                 return None
             found = self._session(session)
             after = one_more(_use(found, self._clock()), calls=calls, depth=depth)
@@ -82,9 +83,9 @@ class Sessions:
                 return hit
             found.steps += 1
             found.calls += calls
-            self._open[call_id] = _Open(found, calls)
-            if len(self._open) > self._capacity:
-                self._open.popitem(last=False)
+            self.open[call_id] = _Open(found, calls)
+            if len(self.open) > self._capacity:
+                self.open.popitem(last=False)
         return None
 
     def end(self, call_id: str, *, calls: int, tokens: int) -> None:
@@ -94,7 +95,7 @@ class Sessions:
             self._section.put_off(partial(self.end, call_id, calls=calls, tokens=tokens))
             return
         with self._section:
-            opened = self._open.pop(call_id, None)
+            opened = self.open.pop(call_id, None)
             if opened is None:
                 return
             session, counted = opened
@@ -110,10 +111,6 @@ class Sessions:
         with self._section:
             found = self._sessions.get(session)
             return SessionUse() if found is None else _use(found, self._clock())
-
-    def __bool__(self) -> bool:
-        """Whether any call is open."""
-        return bool(self._open)
 
     def _session(self, name: str) -> _Session:
         found = self._sessions.get(name)

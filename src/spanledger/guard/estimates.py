@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from spanledger import pricing
 from spanledger.guard.decision import Estimate
+from spanledger.lean import make
 from spanledger.usage.media import Media, media_bound
 
 #: Output reserved for a model of which neither the request nor the catalogue gives a limit.
@@ -63,7 +64,8 @@ def estimate(
         service_tier=service_tier,
         text_only=output == "text" and not (media and any(m.kind in _DEARER for m in media)),
     )
-    return Estimate(input_tokens, output_tokens, cost, f"input:{counted} output:{method}", soft)
+    how = f"input:{counted} output:{method}"
+    return make(Estimate, (input_tokens, output_tokens, cost, how, soft))
 
 
 def _output(

@@ -219,7 +219,7 @@ class Ledger:
         if entries is None:
             return False
         # All amounts are known before anything changes: `actual` is the caller's and may raise.
-        amounts = [actual(entry) for entry in entries]
+        amounts = tuple(map(actual, entries))
         counters = self.counters
         for entry, amount in zip(entries, amounts, strict=True):
             counter = counters.get(entry.key) or self._counter(entry.key)

@@ -81,14 +81,17 @@ def counted(scope: str, each: bool, match: Match, call: Call) -> tuple[str, ...]
 
 def values_by(rule: "Budget") -> Callable[[Call], tuple[str, ...]]:
     """`rule.values`, ready for the hot path: most rules have no pattern and one scope."""
-    if rule.match or rule.scope.startswith(ATTRIBUTE):
+    if rule.match or not rule.each or rule.scope.startswith(("global", ATTRIBUTE)):
         return rule.values
-    if not rule.each or rule.scope == "global":
-        return lambda _call: _ALL
     if rule.scope == "agent":
         return lambda call: tuple(dict.fromkeys(call.agents)) if call.agents else _NOBODY
     read: Callable[[Call], str | None] = attrgetter(rule.scope)
     return lambda call: (str(found),) if (found := read(call)) else _NOBODY
+
+
+def always(rule: "Budget") -> tuple[str, ...] | None:
+    """`rule.values`, if that is the same for every call; None if it is not."""
+    return _ALL if not rule.match and (not rule.each or rule.scope == "global") else None
 
 
 TOOL_CALL = "execute_tool"

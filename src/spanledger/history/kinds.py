@@ -28,9 +28,9 @@ _CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 _LEFT = frozenset({"abandoned", "cancelled", "closed"})
 
 
-def kind_of(label: str, *, inference: bool) -> Kind | None:
-    """What a span with this label is; None if it is no action."""
-    return "call" if inference else _LABELS.get(label)
+def kind_of(label: str) -> Kind | None:
+    """What a span with this label is that is no model call; None if it is no action."""
+    return _LABELS.get(label)
 
 
 def status_of(

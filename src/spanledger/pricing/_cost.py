@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from spanledger.lean import make
 from spanledger.pricing._book import Limits
 from spanledger.pricing._load import book
 from spanledger.pricing._table import Price, contradicts, is_plain
@@ -65,7 +66,7 @@ def price(
     if nano_usd is None:
         return Cost(None, "unpriced", found.version)
     sure = usage.source == "provider" and (plain or not contradicts(usage))
-    return Cost(nano_usd, "computed" if sure else "estimated", found.version)
+    return make(Cost, (nano_usd, "computed" if sure else "estimated", found.version))
 
 
 # Tiers that a provider may choose among when a request says ``auto``.

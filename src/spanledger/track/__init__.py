@@ -16,6 +16,7 @@ from spanledger.track._scope import (
     has_bound_scope,
     in_scope,
     is_bound,
+    scope_below,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ __all__ = [
     "recent_snapshots",
     "record_error",
     "reporter",
+    "scope_below",
     "session",
     "snapshot",
     "tool",

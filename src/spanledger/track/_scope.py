@@ -19,7 +19,6 @@ from opentelemetry.context import (
     create_key,
     detach,
     get_current,
-    get_value,
     set_value,
 )
 from opentelemetry.trace import Span, get_current_span
@@ -64,8 +63,12 @@ def current_scope(context: Context | None = None) -> Scope:
     """The scope of `context`, or of the current one. Empty if none was entered."""
     if context is None:
         context = get_current()
-    span = get_current_span(context)
-    entered: Any = get_value(_KEY, context)
+    return scope_below(get_current_span(context), context)
+
+
+def scope_below(span: Span, context: Context) -> Scope:
+    """The scope of `context`, whose current span is `span`."""
+    entered: Any = context.get(_KEY)
     bound: Scope | None = getattr(span, _ATTRIBUTE, None)
     if bound is not None and (entered is None or entered.around is not span):
         return bound

@@ -1,6 +1,6 @@
 """Which try of a piece of work this is: told by whoever tries again, read by who records a call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -20,9 +20,9 @@ class Try:
 _current: ContextVar[Try | None] = ContextVar("spanledger-try", default=None)
 
 
-def current_try() -> Try | None:
-    """The try that runs here; None if nobody would try again."""
-    return _current.get()
+#: The try that runs here; None if nobody would try again. A method of the variable itself: every
+#: call asks.
+current_try: Callable[[], Try | None] = _current.get
 
 
 @contextmanager

@@ -10,6 +10,7 @@ A detail that is there but unreadable leaves its tokens in the whole and makes t
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from spanledger.lean import make
 from spanledger.usage._read import UNREADABLE, Parts, count, plain, text, view
 from spanledger.usage._usage import MISSING, Usage
 
@@ -29,13 +30,16 @@ def from_chat(usage: object, *, service_tier: str | None = None, batch: bool = F
     ``service_tier`` is the response's own: it stands beside its usage, not in it.
     """
     seen = view(usage)
-    blocks = _Blocks(
+    blocks = (
         seen,
         ("prompt_tokens", "completion_tokens"),
         view(seen.get("prompt_tokens_details")),
         view(seen.get("completion_tokens_details")),
     )
-    return _read(blocks, service_tier, batch=batch)
+    found = make(_Blocks, blocks)
+    # Not by `_read`: one function less on the way of nearly every call.
+    usual = _read_plain(found, service_tier, batch=batch)
+    return usual or _read_carefully(found, service_tier, batch=batch)
 
 
 def from_completions(
@@ -120,8 +124,8 @@ _RARE_OUT = ("audio_tokens", "image_tokens")
 def _read_plain(blocks: _Blocks, service_tier: str | None, *, batch: bool) -> Usage | None:
     """What nearly every reply of OpenAI looks like, in half the time; None for any other.
 
-    Reading with all care (`_read`) calls forty small functions, which took 30 µs of a 600 µs
-    call; this takes 5.
+    Reading with all care (`_read_carefully`) calls forty small functions, which took 30 µs of a
+    600 µs call; this takes 5.
     """
     seen, (into_name, out_name), source, output = blocks
     counts = plain(
@@ -141,7 +145,8 @@ def _read_plain(blocks: _Blocks, service_tier: str | None, *, batch: bool) -> Us
         return None
     batch = batch or service_tier == "batch"
     nothing = 0, 0, 0, 0, 0, 0, 0
-    return Usage(into, out, read, write, 0, reasoning, *nothing, service_tier, batch)
+    used = (into, out, read, write, 0, reasoning, *nothing, service_tier, batch, "provider")
+    return make(Usage, used)
 
 
 def _read(
@@ -149,6 +154,12 @@ def _read(
 ) -> Usage:
     if not web_searches and (usage := _read_plain(blocks, service_tier, batch=batch)) is not None:
         return usage
+    return _read_carefully(blocks, service_tier, batch=batch, web_searches=web_searches)
+
+
+def _read_carefully(
+    blocks: _Blocks, service_tier: str | None, *, batch: bool, web_searches: int = 0
+) -> Usage:
     seen, names, source, output = blocks
     totals = _totals(seen, names)
     if totals is None:

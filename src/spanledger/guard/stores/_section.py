@@ -14,46 +14,40 @@ class Section:
     a step asks `inside` first, and is put off until the thread has left.
     """
 
-    __slots__ = ("_catching_up", "_depth", "_late", "_lock", "_owner")
+    __slots__ = ("_catching_up", "inside", "late", "lock")
 
     def __init__(self) -> None:
-        # Re-entrant: the collector may also run when the lock is taken and the owner not noted
-        # yet, or not any more. Nothing is half changed then, so the step is just done.
-        self._lock = threading.RLock()
-        self._owner = 0
-        self._depth = 0
-        self._late: deque[Callable[[], object]] = deque()
+        #: What guards the state. Who takes it itself, and not by the section (two functions in
+        #: Python, on the way of every call), looks at `late` when it is released.
+        self.lock = threading.RLock()
+        #: Steps that were put off.
+        self.late: deque[Callable[[], object]] = deque()
+        #: Whether this very thread is in the locked part: then it was interrupted there.
+        self.inside: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # as `threading.Condition` does
         # Held, without ever waiting for it, by who runs the late steps: such a step enters and
         # leaves the section itself, and must not run the next ones one level deeper.
         self._catching_up = threading.Lock()
 
     def __enter__(self) -> None:
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-        self._depth += 1
+        self.lock.acquire()
 
     def __exit__(self, *_error: object) -> None:
-        self._depth -= 1
-        if self._depth:
-            self._lock.release()
-            return
-        self._owner = 0
-        self._lock.release()
-        # Looked at again after the release: one more may have come in between.
-        while self._late and self._catching_up.acquire(blocking=False):
-            try:
-                self._catch_up()
-            finally:
-                self._catching_up.release()
-
-    def inside(self) -> bool:
-        """Whether this very thread is in the locked part: then it was interrupted there."""
-        return self._owner == threading.get_ident()
+        self.lock.release()
+        if self.late:
+            self.catch_up()
 
     def put_off(self, step: Callable[[], object]) -> None:
         """Have `step` run when this thread leaves. Only for a thread that is inside."""
-        self._late.append(step)
+        self.late.append(step)
 
-    def _catch_up(self) -> None:
-        while self._late:
-            self._late.popleft()()
+    def catch_up(self) -> None:
+        """Run what was put off, unless this thread is still inside."""
+        if self.inside():
+            return
+        # Looked at again after the release: one more may have come in between.
+        while self.late and self._catching_up.acquire(blocking=False):
+            try:
+                while self.late:
+                    self.late.popleft()()
+            finally:
+                self._catching_up.release()

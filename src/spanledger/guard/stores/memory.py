@@ -34,6 +34,7 @@ _FULL = (
 )
 #: Leases are looked at when this many seconds have passed since the last look.
 _SWEEP_EVERY_S = 5.0
+_HELD = Grant(None)
 
 
 class _Waiter:
@@ -98,7 +99,9 @@ class MemoryStore:
     ) -> Grant:
         """Hold all demands or none; wait up to `max_wait_s` seconds if they are contended."""
         short = self._try(reservation_id, demands, lease_s, None)
-        if short is None or short.kind != "contended" or not max_wait_s:
+        if short is None:
+            return _HELD
+        if short.kind != "contended" or not max_wait_s:
             return Grant(short)
         arrived = threading.Event()
         waiter = _Waiter(reservation_id, demands, lease_s, arrived.set)
@@ -118,7 +121,9 @@ class MemoryStore:
     ) -> Grant:
         """The same for coroutines: while it waits, the event loop runs on."""
         short = self._try(reservation_id, demands, lease_s, None)
-        if short is None or short.kind != "contended" or not max_wait_s:
+        if short is None:
+            return _HELD
+        if short.kind != "contended" or not max_wait_s:
             return Grant(short)
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
@@ -176,16 +181,22 @@ class MemoryStore:
         `estimated` is for journals, of which this store has none. Called by a finaliser that
         interrupts this store on the same thread, it charges a moment later and answers True.
         """
-        if self._section.inside():
-            self._section.put_off(lambda: self.settle(reservation_id, actual))
+        section = self._section
+        if section.inside():
+            section.put_off(lambda: self.settle(reservation_id, actual))
             return True
-        with self._section:
-            settled = self._ledger.settle(reservation_id, actual)
-            woken = self._serve() if self._waiters else ()
-            crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
+        try:
+            with section.lock:
+                settled = self._ledger.settle(reservation_id, actual)
+                woken = self._serve() if self._waiters else ()
+                crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
+        finally:
+            if section.late:
+                section.catch_up()
         for waiter in woken:
             waiter.wake()
-        self._tell(crossed)
+        if crossed:
+            self._tell(crossed)
         return settled
 
     def read(self, key: Key) -> Counter:
@@ -260,19 +271,24 @@ class MemoryStore:
         waiter: _Waiter | None,
     ) -> Shortage | None:
         """One attempt; when it is contended, `waiter` (if any) joins the queue."""
-        now = self._clock()
-        with self._section:
-            woken = self._sweep(now) if now >= self._next_sweep else ()
-            short = self._overtakes(demands) if self._waiters else None
-            if short is None:
-                short = self._ledger.reserve(reservation_id, demands, now + lease_s)
-            if short is not None and short.kind == "contended" and waiter is not None:
-                self._waiters.append(waiter)
-            crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
-            full = self._newly_full() if self._ledger.full else ()
+        now, section = self._clock(), self._section
+        try:
+            with section.lock:
+                woken = self._sweep(now) if now >= self._next_sweep else ()
+                short = self._overtakes(demands) if self._waiters else None
+                if short is None:
+                    short = self._ledger.reserve(reservation_id, demands, now + lease_s)
+                if short is not None and short.kind == "contended" and waiter is not None:
+                    self._waiters.append(waiter)
+                crossed = self._ledger.take_crossed() if self._ledger.crossed else ()
+                full = self._newly_full() if self._ledger.full else ()
+        finally:
+            if section.late:
+                section.catch_up()
         for other in woken:
             other.wake()
-        self._tell(crossed)
+        if crossed:
+            self._tell(crossed)
         for rule in full:
             _log.warning(_FULL, rule, self._most_values, OVERFLOW)
         return short

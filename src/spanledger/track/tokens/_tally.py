@@ -1,6 +1,6 @@
 """What is used inside a block, wherever in it: carried by OpenTelemetry's context, like scopes."""
 
-from opentelemetry.context import Context, create_key, get_value
+from opentelemetry.context import Context, create_key, get_current
 
 _KEY = create_key("spanledger-tally")
 
@@ -31,7 +31,7 @@ class Tally:
 
 def current_tally(context: Context | None = None) -> Tally | None:
     """The innermost one that is open in `context`, or in the current one."""
-    found = get_value(_KEY, context)
+    found = (get_current() if context is None else context).get(_KEY)
     return found if isinstance(found, Tally) else None
 
 

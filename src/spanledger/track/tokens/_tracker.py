@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from opentelemetry.metrics import MeterProvider
 
+from spanledger.lean import make
 from spanledger.track._scope import current_scope
 from spanledger.track.tokens import _metrics
 from spanledger.track.tokens._book import NONE, Book, Crossed, Key, Level, Series
@@ -153,7 +154,7 @@ class Tracker:
         tally: Tally | None = None,
     ) -> None:
         """Count a model call that was billed. For the gate and the span processors."""
-        key = Key(session or NONE, tool or NONE, operation, "call")
+        key = make(Key, (session or NONE, tool or NONE, operation, "call"))
         self._count(key, input_tokens, output_tokens, duration_s, tally)
 
     def _count(
