@@ -19,6 +19,7 @@ from spanledger.guard import (
     Spending,
     ready,
     ready_async,
+    ready_now,
 )
 from spanledger.guard.breaker import Outcome
 from spanledger.guard.estimates import UNBOUNDED, estimate
@@ -93,7 +94,7 @@ class Admission:
     async def admit_async(self) -> None:
         """`admit` without blocking the event loop."""
         try:
-            self._guard = await ready_async()
+            self._guard = ready_now() or await ready_async()
             decision = await self._guard.admit_async(self._call())
         except Exception as error:  # noqa: BLE001 - a failure of ours is not the host's
             refuse_where_limits_hold(error)

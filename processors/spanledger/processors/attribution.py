@@ -13,6 +13,7 @@ from spanledger import semconv
 from spanledger.health.usage import read_usage
 from spanledger.processors.nodes import Kind, Node, attach, node_of
 from spanledger.processors.roles import scope_told_by
+from spanledger.processors.writing import write
 from spanledger.track import Scope, bind_scope, current_scope, is_bound
 from spanledger.usage.dialect_table import ALIASES
 from spanledger.usage.dialects import operation_of
@@ -21,6 +22,8 @@ from spanledger.usage.dialects import operation_of
 GATE_SCOPE = "spanledger.instrumentation"
 
 _GATED = create_key("spanledger-gated")
+#: Where the attributes of a span of the gate stand when it starts: in a list, to be taken out.
+_ASKED = create_key("spanledger-asked")
 #: Where the API keeps the current span in a context.
 (_CURRENT_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
@@ -125,8 +128,23 @@ def _node(span: Any, parent: Node | None, label: str, *, inference: bool) -> Nod
     return node
 
 
-def is_the_gates(span: Span) -> bool:
-    """Whether a span is the gate's own, for a call that it has asked for."""
+def asking(context: Context, asked: list[dict[str, Any]]) -> Context:
+    """`context` to start a span of the gate in, whose attributes are the one item of `asked`."""
+    return Context({**context, _ASKED: asked})
+
+
+def asked_in(context: Context | None) -> dict[str, Any] | None:
+    """The attributes of the gate's span that starts in `context`, if nobody took them yet."""
+    asked: Any = None if context is None else context.get(_ASKED)
+    return asked[0] if asked else None
+
+
+def take_gates(span: Span, context: Context | None) -> bool:
+    """Whether a span that starts is the gate's own; if so, its attributes are put on it."""
+    asked: Any = None if context is None else context.get(_ASKED)
+    if asked:
+        write(span, asked.pop())
+        return True
     scope = span.instrumentation_scope
     return scope is not None and scope.name == GATE_SCOPE
 
@@ -166,7 +184,7 @@ class AttributionProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         # The gate places its own spans itself: it knows what would be asked here (2 µs).
-        if not is_the_gates(span):
+        if not take_gates(span, parent_context):
             self.place(span, parent_context)
 
     def place(self, span: Span, parent_context: Context | None) -> None:

@@ -20,7 +20,7 @@ from spanledger import semconv
 from spanledger.guard import Call, Estimate, SpanledgerRefusal, ready_soon
 from spanledger.guard.rules import TRACE_ID
 from spanledger.processors import leaf_billing
-from spanledger.processors.attribution import AttributionProcessor, is_the_gates
+from spanledger.processors.attribution import AttributionProcessor, take_gates
 from spanledger.processors.nodes import node_of
 from spanledger.processors.roles import Role, arguments_of, role_of, scope_told_by
 from spanledger.track import current_scope
@@ -40,7 +40,7 @@ class EnforcementProcessor(AttributionProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Raises the refusal; the span is ended first, so that it is on record."""
-        if is_the_gates(span):
+        if take_gates(span, parent_context):
             return
         self.place(span, parent_context)
         try:

@@ -3,7 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spanledger.guard._current import current, ready, ready_async, ready_soon, reload, use
+from spanledger.guard._current import (
+    current,
+    ready,
+    ready_async,
+    ready_now,
+    ready_soon,
+    reload,
+    use,
+)
 from spanledger.guard._guard import BudgetState, Guard
 from spanledger.guard.decision import (
     NOTHING_SPENT,
@@ -77,6 +85,7 @@ __all__ = [
     "read_policy",
     "ready",
     "ready_async",
+    "ready_now",
     "ready_soon",
     "reload",
     "show_amount",

@@ -54,9 +54,16 @@ def ready() -> Guard:
     return current()
 
 
+def ready_now() -> Guard | None:
+    """The guard of this process if it knows all rules by now. So it does after the first call."""
+    guard = _guard if _guard is not None else _first()
+    follower = guard.follower
+    return guard if follower is None or follower.ready else None
+
+
 async def ready_async() -> Guard:
     """`ready` without blocking the event loop."""
-    guard = _guard if _guard is not None else _first()
+    guard = current()
     follower = guard.follower
     if follower is None or follower.ready:
         return guard

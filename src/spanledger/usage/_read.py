@@ -5,12 +5,11 @@ that claims to speak its dialect. Nothing here raises, and nothing unreadable be
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 # More tokens than this no call has; it also keeps every amount within 64-bit integers.
 MAX_COUNT: Final = 10**10
 
-_INTEGERS: Final = {int}
 _NOTHING: Final[Mapping[str, object]] = {}
 
 UNREADABLE: Final = -1
@@ -82,9 +81,14 @@ def text(source: Mapping[str, object], name: str) -> str | None:
 
 def plain(*values: object) -> list[int] | None:
     """The values, 0 for one that is not there; ``None`` if one is no plain count."""
-    counts: list[Any] = [0 if value is None else value for value in values]
-    if {*map(type, counts)} != _INTEGERS or min(counts) < 0 or max(counts) > MAX_COUNT:
-        return None
+    counts = []
+    for value in values:
+        if value is None:
+            counts.append(0)
+        elif type(value) is int and 0 <= value <= MAX_COUNT:
+            counts.append(value)
+        else:
+            return None
     return counts
 
 

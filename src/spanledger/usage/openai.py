@@ -128,6 +128,15 @@ def _read_plain(blocks: _Blocks, service_tier: str | None, *, batch: bool) -> Us
     600 µs call; this takes 5.
     """
     seen, (into_name, out_name), source, output = blocks
+    for name in _RARE:
+        if seen.get(name):
+            return None
+    for name in _RARE_INTO:
+        if source.get(name):
+            return None
+    for name in _RARE_OUT:
+        if output.get(name):
+            return None
     counts = plain(
         seen.get(into_name),
         seen.get(out_name),
@@ -139,9 +148,7 @@ def _read_plain(blocks: _Blocks, service_tier: str | None, *, batch: bool) -> Us
     if counts is None:
         return None
     into, out, total, read, write, reasoning = counts
-    if not (into and out) or into + out != total or any(map(seen.get, _RARE)):
-        return None
-    if any(map(source.get, _RARE_INTO)) or any(map(output.get, _RARE_OUT)):
+    if not (into and out) or into + out != total:
         return None
     batch = batch or service_tier == "batch"
     nothing = 0, 0, 0, 0, 0, 0, 0

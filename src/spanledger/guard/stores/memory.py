@@ -120,11 +120,9 @@ class MemoryStore:
         self, reservation_id: str, demands: Sequence[Demand], *, lease_s: float, max_wait_s: float
     ) -> Grant:
         """The same for coroutines: while it waits, the event loop runs on."""
-        short = self._try(reservation_id, demands, lease_s, None)
-        if short is None:
-            return _HELD
-        if short.kind != "contended" or not max_wait_s:
-            return Grant(short)
+        grant = self.reserve(reservation_id, demands, lease_s=lease_s, max_wait_s=0.0)
+        if grant.shortage is None or grant.shortage.kind != "contended" or not max_wait_s:
+            return grant
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
 
