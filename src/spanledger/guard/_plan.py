@@ -33,6 +33,9 @@ class _Counted(NamedTuple):
     """A budget with what never changes about it."""
 
     budget: Budget
+    name: str
+    metric: Metric
+    trip: bool
     #: The one counter that every call counts on, or what says which ones: the other is None.
     always: tuple[str, ...] | None
     values: Callable[[Call], tuple[str, ...]]
@@ -54,7 +57,14 @@ class Plan:
         self._forget = forget
         self._budgets = tuple(
             _Counted(
-                b, always(b), values_by(b), None if b.enforce == "soft" else b.limit, b.marks()
+                b,
+                b.name,
+                b.metric,
+                b.trip,
+                always(b),
+                values_by(b),
+                None if b.enforce == "soft" else b.limit,
+                b.marks(),
             )
             for b in policy.budgets
         )
@@ -83,16 +93,16 @@ class Plan:
         demands, amounts, windows = list[Demand](), self._amounts(call), self._windows
         # A model call outside of tools, which nearly every call is, needs no look at each rule.
         plain = call.tool is None and call.operation != TOOL_CALL
-        for budget, same, values, limit, marks in self._plain_budgets if plain else self._budgets:
+        budgets = self._plain_budgets if plain else self._budgets
+        for budget, name, metric, trip, same, values, limit, marks in budgets:
             if not plain and not concerns(budget, call):
                 continue
-            name, metric = budget.name, budget.metric
             start, end = windows.get(name, _NO_WINDOW)
             if not start <= now < end:
                 start = self.window_start(budget, now)
             for value in same or values(call):
                 key = make(Key, (name, value, start, metric))
-                asked = (key, metric, limit, amounts[metric], marks, None, 0, budget.trip)
+                asked = (key, metric, limit, amounts[metric], marks, None, 0, trip)
                 demands.append(make(Demand, asked))
         for rate in self._rates:
             if concerns(rate, call):

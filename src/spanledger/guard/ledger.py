@@ -136,21 +136,24 @@ class Ledger:
     def shortage(self, demands: Iterable[Demand]) -> Shortage | None:
         """The first demand that does not fit; a contended one after all others."""
         found: Shortage | None = None
+        counters = self.counters
         for demand in demands:
-            if demand.limit is None:
+            # Taken apart at once, which is what every call waits for.
+            key, _, limit, amount, _, before, _, trip = demand
+            if limit is None:
                 continue
-            counter = self.counters.get(demand.key)
+            counter = counters.get(key)
             spent, reserved = (counter.spent, counter.reserved) if counter else (0, 0)
-            if demand.trip and counter and counter.tripped:
+            if trip and counter and counter.tripped:
                 return Shortage(demand, spent, reserved, "tripped", counter.tripped)
-            if demand.before is not None:
+            if before is not None:
                 used = spent + reserved + self._carried(demand)
-                if used + demand.amount > demand.limit:
+                if used + amount > limit:
                     return Shortage(demand, used, 0, "limited")
-            elif spent + demand.amount > demand.limit:
-                return Shortage(demand, spent, reserved, "exhausted")
-            elif found is None and spent + reserved + demand.amount > demand.limit:
-                found = Shortage(demand, spent, reserved, "contended")
+            elif spent + reserved + amount > limit:
+                if spent + amount > limit:
+                    return Shortage(demand, spent, reserved, "exhausted")
+                found = found or Shortage(demand, spent, reserved, "contended")
         return found
 
     def _carried(self, demand: Demand) -> int:
