@@ -1,8 +1,12 @@
 """Our dataclasses are made in less time; in all else they are the standard ones."""
 
+import ast
 import copy
 import dataclasses
+import importlib
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,3 +140,54 @@ def test_a_method_that_the_class_wrote_itself_stays() -> None:
             return "Secret(***)"
 
     assert repr(Secret("a")) == "Secret(***)"
+
+
+# --- named tuples -----------------------------------------------------------------------------
+
+_ROOTS = [Path(__file__).parents[2] / each for each in ("src", "instrumentation", "processors")]
+
+
+def _makings() -> Iterator[tuple[str, ast.Call, ast.AST]]:
+    """Every call of `lean.make`: its module, itself and the function around it."""
+    for root in _ROOTS:
+        for path in root.rglob("*.py"):
+            text = path.read_text()
+            if "spanledger.lean import" not in text or "make" not in text:
+                continue
+            module = ".".join(path.relative_to(root).with_suffix("").parts)
+            tree = ast.parse(text)
+            for around in ast.walk(tree):
+                if isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef):
+                    for node in ast.walk(around):
+                        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "make":
+                            yield module, node, around
+
+
+def _tuple(node: ast.AST, around: ast.AST) -> ast.Tuple:
+    """A tuple as it is written: there, or where its name is given in the same function."""
+    if isinstance(node, ast.Name):
+        (node,) = (
+            each.value
+            for each in ast.walk(around)
+            if isinstance(each, ast.Assign) and getattr(each.targets[0], "id", "") == node.id
+        )
+    assert isinstance(node, ast.Tuple)
+    return node
+
+
+def _length(node: ast.Tuple, around: ast.AST) -> int:
+    return sum(
+        _length(_tuple(each.value, around), around) if isinstance(each, ast.Starred) else 1
+        for each in node.elts
+    )
+
+
+def test_a_tuple_that_is_made_at_once_has_all_its_fields() -> None:
+    """Nothing else looks: `tuple.__new__` takes as many values as it gets."""
+    found = list(_makings())
+    assert len(found) > 10
+    for module, call, around in found:
+        name, values = call.args
+        assert isinstance(name, ast.Name)
+        cls = getattr(importlib.import_module(module), name.id)
+        assert _length(_tuple(values, around), around) == len(cls._fields), (module, name.id)

@@ -150,12 +150,10 @@ class Admission:
         first_token_s: float | None = None,
     ) -> tuple[Usage, Cost]:
         """Tell the ledger what was used. Nothing is left to settle afterwards."""
-        usage = reply.usage
-        if charge != "estimate" or usage.source != "provider":
-            streamed = None if reader is None else reader.text
-            usage = _reckoning.charged_usage(
-                charge, self.request, reply, streamed=streamed, answered=self.answered
-            )
+        streamed = None if reader is None else reader.text
+        usage = _reckoning.charged_usage(
+            charge, self.request, reply, streamed=streamed, answered=self.answered
+        )
         cost = _reckoning.price(self.request, reply.model, usage, self._started_ns / 1e9)
         reservation, self._reservation = self._reservation, None
         if reservation is not None:

@@ -46,7 +46,7 @@ def replace(old: Guard, new: Guard) -> bool:
 
 def ready() -> Guard:
     """The guard of this process, which knows all rules. Before the first call they are read."""
-    guard = _guard if _guard is not None else _first()
+    guard = current()
     follower = guard.follower
     if follower is None or follower.ready:
         return guard
@@ -56,7 +56,7 @@ def ready() -> Guard:
 
 def ready_now() -> Guard | None:
     """The guard of this process if it knows all rules by now. So it does after the first call."""
-    guard = _guard if _guard is not None else _first()
+    guard = current()
     follower = guard.follower
     return guard if follower is None or follower.ready else None
 

@@ -138,13 +138,7 @@ class Guard:
             return self._admitted(call, rid, 0, now, 0.0, checked)
         waits = self._last_try if call.refine is None else self._first_try
         try:
-            if self.store.in_memory:
-                # At once, if it need not wait: without another coroutine.
-                grant = self.store.reserve(rid, demands, lease_s=waits["lease_s"], max_wait_s=0.0)
-                if grant.shortage is not None and waits["max_wait_s"]:
-                    grant = await self.store.reserve_async(rid, demands, **waits)
-            else:
-                grant = await self.store.reserve_async(rid, demands, **waits)
+            grant = await self.store.reserve_async(rid, demands, **waits)
             if grant.shortage is None:
                 return self._admitted(call, rid, len(demands), now, grant.waited_s, checked)
             if call.refine is not None and worth_a_closer_look(grant.shortage):

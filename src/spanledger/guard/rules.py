@@ -81,7 +81,7 @@ def counted(scope: str, each: bool, match: Match, call: Call) -> tuple[str, ...]
 
 def values_by(rule: "Budget") -> Callable[[Call], tuple[str, ...]]:
     """`rule.values`, ready for the hot path: most rules have no pattern and one scope."""
-    if rule.match or not rule.each or rule.scope.startswith(("global", ATTRIBUTE)):
+    if always(rule) is not None or rule.match or rule.scope.startswith(ATTRIBUTE):
         return rule.values
     if rule.scope == "agent":
         return lambda call: tuple(dict.fromkeys(call.agents)) if call.agents else _NOBODY

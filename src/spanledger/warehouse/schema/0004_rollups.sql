@@ -59,11 +59,7 @@ FROM
 (
     SELECT
         toStartOfHour(c.ts) AS hour,
-        c.service AS service,
-        c.agent AS agent,
-        c.operation AS operation,
-        c.provider AS provider,
-        if(c.request_model != '', c.request_model, c.response_model) AS model,
+        ${call_names},
         ${all_call_sums}
     FROM ${database}.llm_calls AS c FINAL
     WHERE toStartOfHour(c.ts) IN (SELECT hour FROM ${database}.stale_hours)
@@ -289,11 +285,7 @@ WHERE h.calls > 0
 UNION ALL
 SELECT
     toStartOfHour(c.ts) AS hour,
-    c.service AS service,
-    c.agent AS agent,
-    c.operation AS operation,
-    c.provider AS provider,
-    if(c.request_model != '', c.request_model, c.response_model) AS model,
+    ${call_names},
     ${all_call_sums}
 FROM ${database}.llm_calls${all} AS c FINAL
 WHERE c.ts >= (SELECT toDateTime64(max(hour) + 3600, 6, 'UTC') FROM ${database}.calls_hourly${all})
@@ -308,11 +300,7 @@ WHERE d.calls > 0
 UNION ALL
 SELECT
     toDate(c.ts) AS day,
-    c.service AS service,
-    c.agent AS agent,
-    c.operation AS operation,
-    c.provider AS provider,
-    if(c.request_model != '', c.request_model, c.response_model) AS model,
+    ${call_names},
     ${all_call_sums}
 FROM ${database}.llm_calls${all} AS c FINAL
 WHERE c.ts >= toDateTime64((SELECT max(until) FROM ${database}.calls_daily${all}), 6, 'UTC')

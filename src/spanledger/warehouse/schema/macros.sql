@@ -51,6 +51,15 @@ WHERE n.kept >= o.built
     sum(c.cost_usd) AS cost_usd
 -- end
 
+-- What roll-ups count calls apart by, besides the time.
+-- macro call_names
+    c.service AS service,
+    c.agent AS agent,
+    c.operation AS operation,
+    c.provider AS provider,
+    if(c.request_model != '', c.request_model, c.response_model) AS model
+-- end
+
 -- macro all_call_sums
     count() AS calls,
     countIf(c.status = 'Error') AS failed_calls,
